@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class CollateralConfig(AppConfig):
+    name = "collateral"
+    verbose_name = _("Collateral")
+
+    def ready(self) -> None:
+        from .reference import load_reference_data
+
+        post_migrate.connect(load_reference_data, sender=self, dispatch_uid="collateral.reference")

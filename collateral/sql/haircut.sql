@@ -1,0 +1,59 @@
+-- 26EC5: the 60% floor, the eligible list and the range, said in the same words as form, API and import.
+-- V05: OUT_OF_RANGE before INELIGIBLE_ASSET before BELOW_FLOOR.
+CREATE FUNCTION collateral_lendinghaircut_law() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    pledged ledger_asset;
+BEGIN
+    IF NOT (NEW.haircut >= 0 AND NEW.haircut <= 1) THEN
+        RAISE EXCEPTION 'OUT_OF_RANGE: a haircut is a fraction from 0 to 1, not %', NEW.haircut
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'OUT_OF_RANGE', COLUMN = 'haircut';
+    END IF;
+    SELECT * INTO pledged FROM ledger_asset WHERE id = NEW.asset_id;
+    IF pledged.kind <> 'security' AND NOT EXISTS (
+        SELECT 1 FROM collateral_eligibleasset e
+         WHERE e.entity_type = NEW.entity_type AND e.product = NEW.product AND e.asset_id = NEW.asset_id)
+    THEN
+        RAISE EXCEPTION 'INELIGIBLE_ASSET: % may not secure a % of a %', pledged.code, NEW.product, NEW.entity_type
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'INELIGIBLE_ASSET', COLUMN = 'asset_id';
+    END IF;
+    IF pledged.kind = 'virtual_asset' AND NEW.haircut < 0.60 THEN
+        RAISE EXCEPTION 'BELOW_FLOOR: the haircut of % is at least 0.60, not %', pledged.code, NEW.haircut
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'BELOW_FLOOR', COLUMN = 'haircut';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER collateral_lendinghaircut_law BEFORE INSERT OR UPDATE ON collateral_lendinghaircut
+    FOR EACH ROW EXECUTE FUNCTION collateral_lendinghaircut_law();
+
+-- What was decided stays decided, and what a past valuation used stays readable.
+CREATE FUNCTION collateral_keep_decision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.approval <> 'proposed' THEN
+        RAISE EXCEPTION 'row % of % was decided and does not change', OLD.id, TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER collateral_lendinghaircut_keep_decision BEFORE UPDATE ON collateral_lendinghaircut
+    FOR EACH ROW EXECUTE FUNCTION collateral_keep_decision();
+CREATE TRIGGER collateral_pricepolicy_keep_decision BEFORE UPDATE ON collateral_pricepolicy
+    FOR EACH ROW EXECUTE FUNCTION collateral_keep_decision();
+
+CREATE TRIGGER collateral_lendinghaircut_kept BEFORE DELETE OR TRUNCATE ON collateral_lendinghaircut
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER collateral_price_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_price
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER collateral_fxrate_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_fxrate
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- reverse --
+DROP TRIGGER collateral_fxrate_append_only ON collateral_fxrate;
+DROP TRIGGER collateral_price_append_only ON collateral_price;
+DROP TRIGGER collateral_lendinghaircut_kept ON collateral_lendinghaircut;
+DROP TRIGGER collateral_pricepolicy_keep_decision ON collateral_pricepolicy;
+DROP TRIGGER collateral_lendinghaircut_keep_decision ON collateral_lendinghaircut;
+DROP FUNCTION collateral_keep_decision();
+DROP TRIGGER collateral_lendinghaircut_law ON collateral_lendinghaircut;
+DROP FUNCTION collateral_lendinghaircut_law();

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from django.db import migrations
+
+from ledger.core.migration_sql import sql_file
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = []
+
+    operations = [sql_file(SQL / "types.sql")]

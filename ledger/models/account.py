@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from ledger.core.fields import AtomsField
+
+
+class Role(models.TextChoices):
+    """The chart of accounts. The lien is part of the role, so what may be sold is visible in the key."""
+
+    CLIENT_CASH = "client_cash", _("Client cash")
+    CLIENT_COLLATERAL = "client_collateral", _("Client collateral")
+    CLIENT_IN_SALE = "client_in_sale", _("Client collateral in sale")
+    CLIENT_PROCEEDS = "client_proceeds", _("Unsettled sale proceeds of client")
+    LOAN_PRINCIPAL = "loan_principal", _("Loan principal")
+    INTEREST_RECEIVABLE = "interest_receivable", _("Interest receivable")
+    SHORTFALL_RECEIVABLE = "shortfall_receivable", _("Shortfall receivable")
+    CUSTODY = "custody", _("Custody")
+    NOSTRO = "nostro", _("Bank")
+    UNSETTLED_RECEIVABLE = "unsettled_receivable", _("Unsettled receivable")
+    UNSETTLED_PAYABLE = "unsettled_payable", _("Unsettled payable")
+    CHARGES_PAYABLE = "charges_payable", _("Stamp duty and levies payable")
+    VENUE_FEE_PAYABLE = "venue_fee_payable", _("Venue fee payable")
+    FEE_INCOME = "fee_income", _("Commission income")
+    INTEREST_INCOME = "interest_income", _("Interest income")
+    HOUSE_CAPITAL = "house_capital", _("House capital")
+    SUSPENSE = "suspense", _("Suspense")
+    WRITE_OFF = "write_off", _("Write-off")
+
+
+DEBIT_NORMAL_ROLES = frozenset(
+    {
+        Role.LOAN_PRINCIPAL,
+        Role.INTEREST_RECEIVABLE,
+        Role.SHORTFALL_RECEIVABLE,
+        Role.CUSTODY,
+        Role.NOSTRO,
+        Role.UNSETTLED_RECEIVABLE,
+        Role.WRITE_OFF,
+    }
+)
+
+# These may stand on either side: a bank account may be overdrawn, capital may be spent.
+UNBOUNDED_ROLES = frozenset({Role.NOSTRO, Role.HOUSE_CAPITAL, Role.SUSPENSE})
+
+
+class Account(models.Model):
+    """One account: what `owner` has in one role, of one asset, at one location."""
+
+    class Freeze(models.TextChoices):
+        NONE = "none", _("Not frozen")
+        DEBIT = "debit", _("Debits frozen")
+        CREDIT = "credit", _("Credits frozen")
+        ALL = "all", _("Frozen")
+
+    book = models.ForeignKey("ledger.Book", on_delete=models.PROTECT, verbose_name=_("book"))
+    owner = models.CharField(
+        _("owner"), max_length=40, blank=True, help_text=_("Client number; empty for the house.")
+    )
+    role = models.CharField(_("role"), max_length=24, choices=Role.choices)
+    asset = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT, verbose_name=_("asset"))
+    location = models.ForeignKey(
+        "ledger.Location", on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("location")
+    )
+    freeze = models.CharField(_("freeze"), max_length=6, choices=Freeze.choices, default=Freeze.NONE)
+
+    class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["book", "owner", "role", "asset", "location"],
+                name="ledger_account_key_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["owner", "role"], name="ledger_account_owner")]
+
+    def __str__(self) -> str:
+        return " / ".join(
+            part
+            for part in (
+                self.owner or str(_("House")),
+                self.get_role_display(),
+                self.asset.code,
+                self.location.code if self.location else "",
+            )
+            if part
+        )
+
+    @property
+    def is_debit_normal(self) -> bool:
+        return self.role in DEBIT_NORMAL_ROLES
+
+
+class Balance(models.Model):
+    """The checked sum of an account's entries, debit positive, with the bounds it may not cross.
+
+    Only the posting trigger moves `net_atoms` and `version`; `manage.py audit` recomputes both.
+    """
+
+    account = models.OneToOneField(
+        "ledger.Account", on_delete=models.PROTECT, primary_key=True, verbose_name=_("account")
+    )
+    net_atoms = AtomsField(_("net"), db_default=0)
+    version = models.BigIntegerField(_("version"), db_default=0)
+    floor_atoms = AtomsField(_("floor"), null=True)
+    ceiling_atoms = AtomsField(_("ceiling"), null=True)
+
+    class Meta:
+        verbose_name = _("balance")
+        verbose_name_plural = _("balances")
+        constraints = [
+            models.CheckConstraint(
+                name="ledger_balance_within_bounds",
+                condition=(Q(floor_atoms__isnull=True) | Q(net_atoms__gte=F("floor_atoms")))
+                & (Q(ceiling_atoms__isnull=True) | Q(net_atoms__lte=F("ceiling_atoms"))),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.net_atoms}"

@@ -1,0 +1,150 @@
+-- The law of the book, held by PostgreSQL whoever writes.
+--
+--   L1  entries of a journal sum to zero per asset, and per location for what lies somewhere
+--   L2  entries of a journal are inserted in one statement, in the transaction of their journal
+--   L3  a balance moves only by its entries, one version each, and stays within its bounds
+--   L4  journals and entries are never updated, deleted or truncated
+--   L5  what identifies an asset or an account never changes
+--   L6  a frozen account takes no entry on the frozen side
+--
+-- Errors of class LB carry the values that broke the rule in DETAIL as JSON.
+
+CREATE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+    accounts_moved integer;
+    balances_moved integer;
+BEGIN
+    -- L2: the journal exists, was written by this very transaction, and all its entries are here.
+    SELECT a.journal_id, a.entries, j.entry_count INTO broken
+      FROM (SELECT n.journal_id, count(*) AS entries, min(c.book_id) AS book_id,
+                   count(c.id) = count(*) AND min(c.book_id) = max(c.book_id) AS has_one_book
+              FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
+             GROUP BY n.journal_id) a
+      LEFT JOIN ledger_journal j ON j.id = a.journal_id
+     WHERE j.id IS NULL
+        OR j.transaction <> pg_current_xact_id()
+        OR j.entry_count <> a.entries
+        OR NOT a.has_one_book
+        OR j.book_id <> a.book_id
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken.journal_id
+            USING ERRCODE = 'LB003';
+    END IF;
+
+    -- L1
+    SELECT n.journal_id, s.code AS asset_code, l.code AS location_code, sum(n.amount_atoms) AS total INTO broken
+      FROM added n
+      JOIN ledger_account c ON c.id = n.account_id
+      JOIN ledger_asset s ON s.id = c.asset_id
+      LEFT JOIN ledger_location l ON l.id = c.location_id AND s.is_located
+     GROUP BY n.journal_id, s.code, l.code
+    HAVING sum(n.amount_atoms) <> 0
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'journal % does not balance in % at %: off by % atoms',
+            broken.journal_id, broken.asset_code, coalesce(broken.location_code, 'any location'), broken.total
+            USING ERRCODE = 'LB001';
+    END IF;
+
+    -- L3 bounds and L6 freezes, entry by entry, so that a batch may not dip below a floor on its way.
+    SELECT n.account_id, n.amount_atoms, n.balance_atoms, b.floor_atoms, b.ceiling_atoms, c.freeze INTO broken
+      FROM added n
+      JOIN ledger_balance b ON b.account_id = n.account_id
+      JOIN ledger_account c ON c.id = n.account_id
+     WHERE n.balance_atoms < b.floor_atoms
+        OR n.balance_atoms > b.ceiling_atoms
+        OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount_atoms > 0)))
+     LIMIT 1;
+    IF FOUND THEN
+        IF broken.balance_atoms < broken.floor_atoms OR broken.balance_atoms > broken.ceiling_atoms THEN
+            RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account_id, broken.balance_atoms
+                USING ERRCODE = 'LB002',
+                      DETAIL = json_build_object('account', broken.account_id, 'amount', broken.amount_atoms::text,
+                                                 'balance', broken.balance_atoms::text)::text;
+        END IF;
+        RAISE EXCEPTION 'account % is frozen (%)', broken.account_id, broken.freeze
+            USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.account_id)::text;
+    END IF;
+
+    -- L3: one aggregated update per balance; versions must continue and the last entry must state the sum.
+    UPDATE ledger_balance b
+       SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
+      FROM (SELECT n.account_id, sum(n.amount_atoms) AS total, count(*) AS entries,
+                   min(n.version) AS first_version, max(n.version) AS last_version,
+                   (array_agg(n.balance_atoms ORDER BY n.version DESC))[1] AS closing
+              FROM added n GROUP BY n.account_id) m
+     WHERE b.account_id = m.account_id
+       AND m.first_version = b.version + 1
+       AND m.last_version = b.version + m.entries
+       AND m.closing = b.net_atoms + m.total;
+    GET DIAGNOSTICS balances_moved = ROW_COUNT;
+    SELECT count(DISTINCT account_id) INTO accounts_moved FROM added;
+    IF balances_moved <> accounts_moved THEN
+        RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER ledger_entry_law AFTER INSERT ON ledger_entry
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_entry_law();
+
+CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER ledger_journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_journal
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- L3: nobody but the entry trigger moves a balance, and a new one starts at nothing.
+CREATE FUNCTION ledger_balance_law() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a balance moves only by its entries: % on ledger_balance is refused', TG_OP
+        USING ERRCODE = 'LB003';
+END $$;
+
+CREATE TRIGGER ledger_balance_moves_by_entries BEFORE UPDATE OF net_atoms, version ON ledger_balance
+    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_balance_law();
+CREATE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_balance
+    FOR EACH ROW WHEN (NEW.net_atoms <> 0 OR NEW.version <> 0) EXECUTE FUNCTION ledger_balance_law();
+CREATE TRIGGER ledger_balance_stays BEFORE DELETE OR TRUNCATE ON ledger_balance
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance_law();
+
+-- L5
+CREATE FUNCTION ledger_refuse_new_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what identifies a row of % never changes', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TRIGGER ledger_asset_identity BEFORE UPDATE ON ledger_asset FOR EACH ROW
+    WHEN ((OLD.code, OLD.kind, OLD.scale, OLD.is_located) IS DISTINCT FROM (NEW.code, NEW.kind, NEW.scale, NEW.is_located))
+    EXECUTE FUNCTION ledger_refuse_new_identity();
+CREATE TRIGGER ledger_account_identity BEFORE UPDATE ON ledger_account FOR EACH ROW
+    WHEN ((OLD.book_id, OLD.owner, OLD.role, OLD.asset_id, OLD.location_id)
+          IS DISTINCT FROM (NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id))
+    EXECUTE FUNCTION ledger_refuse_new_identity();
+
+CREATE FUNCTION ledger_account_has_place() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.location_id IS NULL AND (SELECT is_located FROM ledger_asset WHERE id = NEW.asset_id) THEN
+        RAISE EXCEPTION 'an account of asset % needs a location', NEW.asset_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER ledger_account_has_place BEFORE INSERT ON ledger_account
+    FOR EACH ROW EXECUTE FUNCTION ledger_account_has_place();
+
+-- reverse --
+DROP TRIGGER ledger_account_has_place ON ledger_account;
+DROP FUNCTION ledger_account_has_place();
+DROP TRIGGER ledger_account_identity ON ledger_account;
+DROP TRIGGER ledger_asset_identity ON ledger_asset;
+DROP FUNCTION ledger_refuse_new_identity();
+DROP TRIGGER ledger_balance_stays ON ledger_balance;
+DROP TRIGGER ledger_balance_starts_empty ON ledger_balance;
+DROP TRIGGER ledger_balance_moves_by_entries ON ledger_balance;
+DROP FUNCTION ledger_balance_law();
+DROP TRIGGER ledger_journal_append_only ON ledger_journal;
+DROP TRIGGER ledger_entry_append_only ON ledger_entry;
+DROP TRIGGER ledger_entry_law ON ledger_entry;
+DROP FUNCTION ledger_entry_law();

@@ -1,0 +1,1 @@
+"""The room's checks for `manage.py audit`."""

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ledger.core.fields import ExactMoneyField
+
+
+class MarginCall(models.Model):
+    """A demand for margin with a life of its own; one is open per facility at any time."""
+
+    class Status(models.TextChoices):
+        ISSUED = "issued", _("Issued")
+        OVERDUE = "overdue", _("Overdue")
+        SALE_PENDING = "sale_pending", _("Sale pending")
+        MET = "met", _("Met")
+        SETTLED = "settled", _("Settled by sale")
+        SHORTFALL = "shortfall", _("Shortfall")
+
+    OPEN = (Status.ISSUED, Status.OVERDUE, Status.SALE_PENDING)
+
+    facility = models.ForeignKey(
+        "margin.Facility", on_delete=models.PROTECT, related_name="calls", verbose_name=_("facility")
+    )
+    number = models.PositiveIntegerField(_("number"), help_text=_("Counted from 1 within the facility."))
+    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.ISSUED)
+    valuation = models.ForeignKey(
+        "margin.Valuation", on_delete=models.PROTECT, related_name="calls", verbose_name=_("valuation")
+    )
+    amount = ExactMoneyField(_("amount called"))
+    is_immediate = models.BooleanField(_("is immediate"), default=False)
+    issued_at = models.DateTimeField(_("issued at"))
+    due_at = models.DateTimeField(_("due at"), help_text=_("Computed once by calendar and kept."))
+    overdue_at = models.DateTimeField(_("overdue at"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    closing_valuation = models.ForeignKey(
+        "margin.Valuation",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("closing valuation"),
+    )
+
+    class Meta:
+        verbose_name = _("margin call")
+        verbose_name_plural = _("margin calls")
+        constraints = [
+            models.UniqueConstraint(fields=["facility", "number"], name="margin_margincall_number_once"),
+            models.UniqueConstraint(
+                fields=["facility"],
+                condition=Q(status__in=["issued", "overdue", "sale_pending"]),
+                name="margin_margincall_one_open",
+            ),
+            models.CheckConstraint(name="margin_margincall_amount_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="margin_margincall_closed_when_final",
+                condition=Q(status__in=["issued", "overdue", "sale_pending"], closed_at__isnull=True)
+                | Q(status__in=["met", "settled", "shortfall"], closed_at__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "due_at"], name="margin_call_by_deadline")]
+
+    def __str__(self) -> str:
+        return f"{self.reference}"
+
+    @property
+    def reference(self) -> str:
+        return f"MC-{self.facility.client.number}-{self.number}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in self.OPEN

@@ -1,0 +1,234 @@
+"""A sale in whole lots, evaluated exactly: what a choice of steps does to the loan and the margin value.
+
+The planner searches with linear bounds, but no decision rests on them: whether an account is cured is asked
+here, with the kernel's margin value of what remains, the fee schedule's charges on each leg, and integers
+throughout. Rounding, minimum commission and stamp duty make the answer a staircase, so the least curing
+number of steps is found by search and not by division.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from collateral.valuation import Holding, value_quantity
+from ledger.core.decimals import CONTEXT, ZERO, exact, to_atoms
+from margin.sales.fees import FeeSchedule
+
+ONE: Final = Decimal(1)
+Counts = list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A part of a holding that may be sold, in whole steps, at a limit price.
+
+    `quantity` is what is sellable of the holding with this `code`, `step` the board lot or the venue's
+    smallest quantity, `price` the limit in quote currency, `fx_rate` base per quote currency (bid). Several
+    candidates may share a code, such as the board lots and the odd lot of one security. `sell_last` marks what
+    the client asked to keep longest. A candidate that cannot be sold now says so with `is_tradable` and `reason`.
+    Raises `ValueError` on a value out of range.
+    """
+
+    code: str
+    quantity: Decimal
+    step: Decimal
+    price: Decimal
+    fees: FeeSchedule
+    fx_rate: Decimal = ONE
+    sell_last: bool = False
+    is_tradable: bool = True
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("quantity", "step", "price", "fx_rate"):
+            number = exact(getattr(self, name))
+            if number < 0 or (number == 0 and name != "quantity"):
+                raise ValueError(f"{name} {number} of {self.code} is not positive")
+            object.__setattr__(self, name, number)
+
+    @property
+    def steps_max(self) -> int:
+        """How many whole steps the sellable quantity holds."""
+        return int(CONTEXT.divide_int(self.quantity, self.step))
+
+    @property
+    def value_per_step(self) -> Decimal:
+        """What one step brings at the limit price, before costs, in base currency and unrounded."""
+        return CONTEXT.multiply(CONTEXT.multiply(self.step, self.price), self.fx_rate)
+
+
+class SaleBook:
+    """The account and its candidates, ready to be asked what any choice of steps would do.
+
+    A choice is a list with the number of steps of each candidate, in the order given. Money is in cents.
+    """
+
+    def __init__(
+        self,
+        *,
+        loan: Decimal,
+        credit_limit: Decimal | None,
+        holdings: Sequence[Holding],
+        target: Decimal,
+        candidates: Sequence[Candidate],
+    ) -> None:
+        self.candidates = tuple(candidates)
+        self.steps_max = [candidate.steps_max for candidate in candidates]
+        self.target = target
+        self.loan_cents = to_atoms(loan, 2)
+        self.limit_cents = None if credit_limit is None else to_atoms(credit_limit, 2)
+        self._target_top, self._target_bottom = target.as_integer_ratio()
+        self._holdings = {holding.code: holding for holding in holdings}
+        self._margin_of: dict[str, int] = {}
+        self._margin_after: dict[tuple[str, Decimal], int] = {}
+        self._legs: list[dict[int, tuple[int, int, int]]] = [{} for _ in candidates]
+        self._units = [candidate.value_per_step.as_integer_ratio() for candidate in candidates]
+        for holding in holdings:
+            self._margin_of[holding.code] = self._margin_cents(holding.code, ZERO)
+        self.margin_cents = sum(self._margin_of.values())
+
+    def holding(self, index: int) -> Holding:
+        """Return the holding that a candidate is a part of."""
+        return self._holdings[self.candidates[index].code]
+
+    def leg(self, index: int, steps: int) -> tuple[int, int, int]:
+        """Return (gross, charges, net) in cents of selling so many steps of one candidate."""
+        known = self._legs[index].get(steps)
+        if known is None:
+            top, bottom = self._units[index]
+            gross = (200 * steps * top + bottom) // (2 * bottom)
+            charges = sum(self.candidates[index].fees.cents(gross))
+            known = self._legs[index][steps] = (gross, charges, gross - charges)
+        return known
+
+    def totals(self, counts: Counts) -> tuple[int, int]:
+        """Return (loan, margin value) in cents after a choice; a negative loan is surplus cash."""
+        loan = self.loan_cents
+        sold: dict[str, Decimal] = {}
+        for index, steps in enumerate(counts):
+            if steps:
+                loan -= self.leg(index, steps)[2]
+                candidate = self.candidates[index]
+                quantity = CONTEXT.multiply(candidate.step, Decimal(steps))
+                sold[candidate.code] = CONTEXT.add(sold.get(candidate.code, ZERO), quantity)
+        margin = self.margin_cents
+        for code, quantity in sold.items():
+            margin += self._margin_cents(code, quantity) - self._margin_of[code]
+        return loan, margin
+
+    def shortages(self, counts: Counts) -> tuple[int, int]:
+        """Return how far the loan is above target x margin value and above target x credit limit.
+
+        Both in cents times the target's denominator, exact; without a limit the second is below zero.
+        """
+        loan, margin = self.totals(counts)
+        scaled = loan * self._target_bottom
+        against_limit = -1 if self.limit_cents is None else scaled - self._target_top * self.limit_cents
+        return scaled - self._target_top * margin, against_limit
+
+    def is_cured(self, counts: Counts) -> bool:
+        """Say whether the loan is within target x min(margin value, credit limit), exactly."""
+        against_margin, against_limit = self.shortages(counts)
+        return against_margin <= 0 and against_limit <= 0
+
+    def charges(self, counts: Counts) -> int:
+        """Return the charges of a choice in cents."""
+        return sum(self.leg(index, steps)[1] for index, steps in enumerate(counts) if steps)
+
+    def penalised(self, counts: Counts) -> int:
+        """Return what the search makes least: the charges, and the whole proceeds of what is to be sold last."""
+        return self.charges(counts) + sum(
+            self.leg(index, steps)[0]
+            for index, steps in enumerate(counts)
+            if steps and self.candidates[index].sell_last
+        )
+
+    def least_curing(self, counts: Counts, index: int, uncured: int, cured: int) -> int:
+        """Return a number of steps of one candidate that cures while one step less does not.
+
+        `uncured` steps must leave the account uncured and `cured` steps cure it. Looks first where a linear
+        estimate points, then halves the interval.
+        """
+
+        def cures(steps: int) -> bool:
+            return self.is_cured([*counts[:index], steps, *counts[index + 1 :]])
+
+        return least_true(cures, uncured, cured, self._estimate(counts, index, uncured, cured))
+
+    def trim(self, counts: Counts, order: Sequence[int], kept: frozenset[int] = frozenset()) -> Counts:
+        """Take back what a curing choice sells beyond need, the last in `order` first, until nothing gives.
+
+        Afterwards one step less of any leg, except those `kept`, leaves the account uncured.
+        """
+        counts = list(counts)
+        is_changed = True
+        while is_changed:
+            is_changed = False
+            for index in reversed(order):
+                steps = counts[index]
+                if steps == 0 or index in kept:
+                    continue
+                without = [*counts[:index], 0, *counts[index + 1 :]]
+                one_less = [*counts[:index], steps - 1, *counts[index + 1 :]]
+                if self.is_cured(without):
+                    counts, is_changed = without, True
+                elif self.is_cured(one_less):
+                    counts[index] = self.least_curing(counts, index, 0, steps - 1)
+                    is_changed = True
+        return counts
+
+    def close(self, counts: Counts, order: Sequence[int]) -> Counts | None:
+        """Cure an uncured choice by more of one single candidate, the one that costs least; None if none can."""
+        best: Counts | None = None
+        for index in order:
+            full = [*counts[:index], self.steps_max[index], *counts[index + 1 :]]
+            if counts[index] == self.steps_max[index] or not self.is_cured(full):
+                continue
+            closed = list(counts)
+            closed[index] = self.least_curing(counts, index, counts[index], self.steps_max[index])
+            if best is None or self.penalised(closed) < self.penalised(best):
+                best = closed
+        return best
+
+    def _margin_cents(self, code: str, sold: Decimal) -> int:
+        known = self._margin_after.get((code, sold))
+        if known is None:
+            holding = self._holdings[code]
+            margin_value = value_quantity(holding, CONTEXT.subtract(holding.quantity, sold))[1]
+            known = self._margin_after[code, sold] = to_atoms(margin_value, 2)
+        return known
+
+    def _estimate(self, counts: Counts, index: int, uncured: int, cured: int) -> int:
+        """Return where a straight line through both ends would cross the target."""
+        ends = [[*counts[:index], steps, *counts[index + 1 :]] for steps in (uncured, cured)]
+        guess = uncured + 1
+        for low, high in zip(self.shortages(ends[0]), self.shortages(ends[1]), strict=True):
+            if low > 0 and low > high:
+                guess = max(guess, uncured - (-low * (cured - uncured) // (low - high)))
+        return guess
+
+
+def least_true(test: Callable[[int], bool], false_at: int, true_at: int, guess: int) -> int:
+    """Return a point where `test` holds and does not hold one below, between two known ends.
+
+    >>> least_true(lambda n: n * n >= 50, 0, 100, guess=10)
+    8
+    """
+    stride = 1
+    point = min(max(guess, false_at + 1), true_at - 1)
+    while false_at < point < true_at:
+        if test(point):
+            true_at, point = point, point - stride
+        else:
+            false_at, point = point, point + stride
+        stride *= 2
+    while true_at - false_at > 1:
+        middle = (false_at + true_at) // 2
+        if test(middle):
+            true_at = middle
+        else:
+            false_at = middle
+    return true_at

@@ -1,0 +1,239 @@
+"""A floor under the cost of a sale: the continuous problem, with lots and fixed charges relaxed.
+
+For each candidate with between `low` and `high` steps, charges are bounded from below by straight pieces:
+a line from nothing through the charges of `high` steps while none need be sold, so that a minimum commission
+is spread as thinly as it can be; the charges of `low` steps and convex pieces from there once some must.
+Filling the pieces in order of cost per dollar cured is then the exact optimum of the relaxed problem
+(`reference/margin-peers.md` 2.9.3), and no choice in whole lots costs less.
+
+Two shortages may have to be cured at once, against the margin value and against the credit limit. Any
+weighted sum of the two is a valid single constraint; the best weight gives the linear programme's bound.
+
+Integers throughout, in units of 1e-24 of the base currency, rounded towards the lower bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from margin.sales.lots import SaleBook
+
+SCALE: Final = 10**24
+CENT: Final = SCALE // 100
+WEIGHTS: Final = 1 << 12
+FRACTION_BITS: Final = 32
+ROUNDING_PER_LEG: Final = 6 * CENT
+"""More than the rounding of one leg can move a shortage: six charges, the proceeds and the margin value."""
+
+WHOLE: Final = 1 << FRACTION_BITS
+Box = tuple[tuple[int, int], ...]
+Piece = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """The relaxed optimum within a box: cost, steps in 1/2^32, and the cost of one more unit of cure."""
+
+    bound: int
+    steps: tuple[int, ...]
+    cost_per_cure: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One candidate's coefficients per step."""
+
+    value: int
+    margin: int
+    commission: int
+    commission_minimum: int
+    settlement: int
+    settlement_maximum: int | None
+    other: int
+    per_trade: int
+    penalty: int
+
+
+class Relaxation:
+    """The linear problem of one sale, solved again and again within ever smaller boxes."""
+
+    def __init__(self, book: SaleBook) -> None:
+        self.lines = [_line(book, index) for index in range(len(book.candidates))]
+        bottom = book.target.as_integer_ratio()[1]
+        against_margin, against_limit = book.shortages([0] * len(self.lines))
+        slack = ROUNDING_PER_LEG * len(self.lines)
+        self.slack = slack
+        self._margin_need = against_margin * CENT // bottom - slack
+        self._limit_need = against_limit * CENT // bottom - slack
+        self._is_limit_free = against_limit <= 0
+        self._pieces: dict[tuple[int, int, int, int], tuple[int, int, tuple[Piece, ...]]] = {}
+
+    def gain_per_step(self, index: int, weight: int = WEIGHTS) -> int:
+        """Return the cure of one step at marginal rates; `weight` WEIGHTS is against the margin value alone."""
+        line = self.lines[index]
+        return line.value - line.margin * weight // WEIGHTS - line.commission - line.settlement - line.other
+
+    def charges_floor(self, index: int, steps: int) -> int:
+        """Return a lower bound of the charges of exactly so many steps."""
+        if steps == 0:
+            return 0
+        line = self.lines[index]
+        commission = max(line.commission_minimum, line.commission * steps)
+        return commission + _capped(line, steps) + line.other * steps + line.per_trade
+
+    def relaxed_charges(self, index: int, low: int, high: int, steps: int) -> int:
+        """Return what the straight pieces say for a number of steps between low and high."""
+        if low == 0:
+            return self.charges_floor(index, high) // high * steps if high else 0
+        total = self.charges_floor(index, low)
+        for slope, length in self._convex(index, low, high):
+            total += slope * min(length, max(steps - low, 0))
+            steps -= min(length, max(steps - low, 0))
+        return total
+
+    def solve(self, box: Box) -> Relaxed | None:
+        """Return the relaxed optimum within a box, or None if no choice in it can cure."""
+        margin_only = self._fill(box, WEIGHTS)
+        if self._is_limit_free or margin_only is None:
+            return margin_only
+        limit_only = self._fill(box, 0)
+        if limit_only is None:
+            return None
+        if self._spare(box, limit_only.steps)[0] >= 0:
+            return limit_only
+        if self._spare(box, margin_only.steps)[1] >= 0:
+            return margin_only
+        return self._both(box, limit_only, margin_only)
+
+    def _both(self, box: Box, limit_side: Relaxed, margin_side: Relaxed) -> Relaxed | None:
+        """Find the weight at which the two shortages are cured together, and mix the fillings on its sides."""
+        low, high = 0, WEIGHTS
+        bound = max(limit_side.bound, margin_side.bound)
+        while high - low > 1:
+            middle = (low + high) // 2
+            filled = self._fill(box, middle)
+            if filled is None:
+                return None
+            bound = max(bound, filled.bound)
+            if self._spare(box, filled.steps)[0] >= 0:
+                high, margin_side = middle, filled
+            else:
+                low, limit_side = middle, filled
+        short = -self._spare(box, limit_side.steps)[0]
+        spare = self._spare(box, margin_side.steps)[0]
+        share = Fraction(short, short + spare) if short + spare > 0 else Fraction(1)
+        mixed = tuple(
+            a + (b - a) * share.numerator // share.denominator
+            for a, b in zip(limit_side.steps, margin_side.steps, strict=True)
+        )
+        return Relaxed(bound, mixed, max(limit_side.cost_per_cure, margin_side.cost_per_cure))
+
+    def _fill(self, box: Box, weight: int) -> Relaxed | None:
+        """Fill the pieces in order of cost per cure until the weighted shortage is gone."""
+        need = (self._margin_need * weight + self._limit_need * (WEIGHTS - weight)) // WEIGHTS
+        bound = 0
+        pieces: list[Piece] = []
+        steps = [low << FRACTION_BITS for low, _ in box]
+        for index, (low, high) in enumerate(box):
+            if high:
+                cost, cure, parts = self._parts(index, low, high, weight)
+                bound += cost
+                need -= cure
+                pieces.extend(parts)
+        cost_per_cure = Fraction(0)
+        if need > 0:
+            pieces.sort()
+            for _, index, cost, cure, length in pieces:
+                cost_per_cure = Fraction(cost, cure)
+                if cure * length < need:
+                    need -= cure * length
+                    bound += cost * length
+                    steps[index] += length << FRACTION_BITS
+                else:
+                    bound += cost * need // cure
+                    steps[index] += (need << FRACTION_BITS) // cure
+                    need = 0
+                    break
+            if need > 0:
+                return None
+        return Relaxed(bound, tuple(steps), cost_per_cure)
+
+    def _parts(self, index: int, low: int, high: int, weight: int) -> tuple[int, int, tuple[Piece, ...]]:
+        """Return (cost, cure) of the steps that must be sold and the pieces of those that may be."""
+        known = self._pieces.get((index, low, high, weight))
+        if known is not None:
+            return known
+        line = self.lines[index]
+        relief = line.value - line.margin * weight // WEIGHTS
+        charges = self.charges_floor(index, low)
+        slopes = self._convex(index, low, high) if low else [(self.charges_floor(index, high) // high, high)]
+        pieces = []
+        for slope, length in slopes:
+            if length and relief > slope:
+                cost, cure = slope + line.penalty, relief - slope
+                pieces.append((cost * SCALE // cure, index, cost, cure, length))
+        known = (charges + line.penalty * low, relief * low - charges, tuple(pieces))
+        self._pieces[index, low, high, weight] = known
+        return known
+
+    def _convex(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
+        """Return (charges per step, number of steps) from low to high, dearer towards the end."""
+        line = self.lines[index]
+        if high == low:
+            return []
+        capped = (_capped(line, high) - _capped(line, low)) // (high - low)
+        covered = high if line.commission == 0 else -(-line.commission_minimum // line.commission)
+        covered = min(max(covered, low), high)
+        flat = line.other + capped
+        return [(flat, covered - low), (flat + line.commission, high - covered)]
+
+    def _spare(self, box: Box, steps: Sequence[int]) -> tuple[int, int]:
+        """Return by how much a relaxed choice cures more than needed, against margin value and limit."""
+        by_margin, by_limit = -self._margin_need, -self._limit_need
+        for index, ((low, high), number) in enumerate(zip(box, steps, strict=True)):
+            if number:
+                line = self.lines[index]
+                whole = number >> FRACTION_BITS
+                charges = self.relaxed_charges(index, low, high, whole)
+                rest = number - (whole << FRACTION_BITS)
+                if rest:
+                    next_charges = self.relaxed_charges(index, low, high, whole + 1)
+                    charges += (next_charges - charges) * rest >> FRACTION_BITS
+                by_limit += (line.value * number >> FRACTION_BITS) - charges
+                by_margin += ((line.value - line.margin) * number >> FRACTION_BITS) - charges
+        return by_margin, by_limit
+
+
+def _capped(line: _Line, steps: int) -> int:
+    settlement = line.settlement * steps
+    return settlement if line.settlement_maximum is None else min(settlement, line.settlement_maximum)
+
+
+def _line(book: SaleBook, index: int) -> _Line:
+    candidate, holding = book.candidates[index], book.holding(index)
+    value = Fraction(candidate.value_per_step)
+    ratio = (1 - Fraction(holding.haircut)) * (1 - Fraction(holding.fx_haircut))
+    margin = Fraction(candidate.step) * Fraction(holding.price) * Fraction(holding.fx_rate) * ratio
+    fees = candidate.fees
+    commission, settlement = (Fraction(rate) * value for rate in (fees.commission_rate, fees.settlement_fee_rate))
+    maximum = fees.settlement_fee_maximum
+    return _Line(
+        value=-_floor(-value),
+        margin=_floor(margin * Fraction(book.target)),
+        commission=_floor(commission),
+        commission_minimum=_floor(fees.commission_minimum),
+        settlement=_floor(settlement),
+        settlement_maximum=None if maximum is None else _floor(maximum),
+        other=_floor(Fraction(fees.marginal_rate) * value - commission - settlement),
+        per_trade=_floor(fees.trading_tariff),
+        penalty=_floor(value) if candidate.sell_last else 0,
+    )
+
+
+def _floor(amount: Fraction | Decimal) -> int:
+    top, bottom = amount.as_integer_ratio()
+    return top * SCALE // bottom

@@ -1,0 +1,95 @@
+-- A row moves only along the transitions of its machine, and a terminal row never changes again.
+CREATE FUNCTION margin_keep_states() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status IS DISTINCT FROM NEW.status AND NOT EXISTS (
+        SELECT 1 FROM margin_transition t
+         WHERE t.machine = TG_ARGV[0] AND t.from_state = OLD.status AND t.to_state = NEW.status)
+    THEN
+        RAISE EXCEPTION '% % may not go from % to %', TG_ARGV[0], OLD.id, OLD.status, NEW.status
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_TABLE_NAME || '_follows_its_states';
+    END IF;
+    IF OLD IS DISTINCT FROM NEW AND OLD.status = NEW.status AND NOT EXISTS (
+        SELECT 1 FROM margin_transition t WHERE t.machine = TG_ARGV[0] AND t.from_state = OLD.status)
+    THEN
+        RAISE EXCEPTION '% % is closed and does not change', TG_ARGV[0], OLD.id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER margin_margincall_states BEFORE UPDATE ON margin_margincall
+    FOR EACH ROW EXECUTE FUNCTION margin_keep_states('margin_call');
+CREATE TRIGGER margin_forcedsale_states BEFORE UPDATE ON margin_forcedsale
+    FOR EACH ROW EXECUTE FUNCTION margin_keep_states('forced_sale');
+CREATE TRIGGER margin_saleorder_states BEFORE UPDATE ON margin_saleorder
+    FOR EACH ROW EXECUTE FUNCTION margin_keep_states('sale_order');
+
+-- The plan that was made is the plan that is approved; the amount and the due time of a call stay as issued.
+CREATE FUNCTION margin_keep_plan() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what row % of % was made with does not change', OLD.id, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TRIGGER margin_forcedsale_plan BEFORE UPDATE ON margin_forcedsale FOR EACH ROW
+    WHEN ((OLD.call_id, OLD.plan_number, OLD.valuation_id, OLD.plan, OLD.plan_hash)
+          IS DISTINCT FROM (NEW.call_id, NEW.plan_number, NEW.valuation_id, NEW.plan, NEW.plan_hash))
+    EXECUTE FUNCTION margin_keep_plan();
+CREATE TRIGGER margin_margincall_terms BEFORE UPDATE ON margin_margincall FOR EACH ROW
+    WHEN ((OLD.facility_id, OLD.number, OLD.valuation_id, OLD.amount, OLD.issued_at, OLD.due_at)
+          IS DISTINCT FROM (NEW.facility_id, NEW.number, NEW.valuation_id, NEW.amount, NEW.issued_at, NEW.due_at))
+    EXECUTE FUNCTION margin_keep_plan();
+CREATE TRIGGER margin_marginpolicy_keep_decision BEFORE UPDATE ON margin_marginpolicy
+    FOR EACH ROW EXECUTE FUNCTION collateral_keep_decision();
+
+-- An order exists only under a released plan, and never for more than its leg.
+CREATE FUNCTION margin_order_within_plan() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    leg margin_saleleg;
+    sale_status text;
+    committed numeric;
+BEGIN
+    SELECT * INTO leg FROM margin_saleleg WHERE id = NEW.leg_id FOR UPDATE;
+    SELECT status INTO sale_status FROM margin_forcedsale WHERE id = leg.sale_id;
+    IF sale_status <> 'executing' THEN
+        RAISE EXCEPTION 'an order needs a released plan in execution, not %', sale_status
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'margin_saleorder_under_released_plan';
+    END IF;
+    SELECT coalesce(sum(CASE WHEN o.status IN ('filled', 'cancelled', 'rejected') THEN o.filled_quantity
+                             ELSE o.quantity END), 0)
+      INTO committed FROM margin_saleorder o WHERE o.leg_id = NEW.leg_id;
+    IF committed + NEW.quantity > leg.quantity THEN
+        RAISE EXCEPTION 'orders of leg % would exceed its % by %', leg.id, leg.quantity,
+            committed + NEW.quantity - leg.quantity
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'margin_saleorder_within_leg';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER margin_order_within_plan BEFORE INSERT ON margin_saleorder
+    FOR EACH ROW EXECUTE FUNCTION margin_order_within_plan();
+
+CREATE TRIGGER margin_margincall_kept BEFORE DELETE OR TRUNCATE ON margin_margincall
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_forcedsale_kept BEFORE DELETE OR TRUNCATE ON margin_forcedsale
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_valuation_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON margin_valuation
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_valuationline_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON margin_valuationline
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- reverse --
+DROP TRIGGER margin_valuationline_append_only ON margin_valuationline;
+DROP TRIGGER margin_valuation_append_only ON margin_valuation;
+DROP TRIGGER margin_forcedsale_kept ON margin_forcedsale;
+DROP TRIGGER margin_margincall_kept ON margin_margincall;
+DROP TRIGGER margin_order_within_plan ON margin_saleorder;
+DROP FUNCTION margin_order_within_plan();
+DROP TRIGGER margin_marginpolicy_keep_decision ON margin_marginpolicy;
+DROP TRIGGER margin_margincall_terms ON margin_margincall;
+DROP TRIGGER margin_forcedsale_plan ON margin_forcedsale;
+DROP FUNCTION margin_keep_plan();
+DROP TRIGGER margin_saleorder_states ON margin_saleorder;
+DROP TRIGGER margin_forcedsale_states ON margin_forcedsale;
+DROP TRIGGER margin_margincall_states ON margin_margincall;
+DROP FUNCTION margin_keep_states();

@@ -1,0 +1,90 @@
+"""PostgreSQL and Valkey for the test run, named before settings are read and started when first needed.
+
+A run of pure arithmetic starts nothing. `LOMBARD_TEST_DATABASE_URL` or `DATABASE_URL` names a server to use
+instead; its role needs CREATEDB.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.places import Places
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.processes import is_running
+from deploy.embedded.valkey import Valkey
+
+# A test database is thrown away: speed, not survival of a power cut.
+_HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+_FOLDER_PREFIX = f"lombard-tests-{os.geteuid()}-"
+
+
+class TestServers:
+    """The run's own state folder and what was started in it."""
+
+    __test__ = False
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.postgres = Postgres(places, settings=_HASTE)
+        self.valkey = Valkey(places)
+
+    def remove(self) -> None:
+        self.valkey.stop()
+        self.postgres.stop()
+        for folder in (self.places.cluster_dir.parent, self.places.postgres_socket_dir, self.places.state_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_what_killed_runs_left() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        pid = folder.name.removeprefix(_FOLDER_PREFIX)
+        if pid.isdigit() and not is_running(int(pid)):
+            TestServers(Places.of(folder)).remove()
+
+
+_key = pytest.StashKey[TestServers]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Name the servers in the environment; a wrapper comes before pytest-django reads the settings."""
+    folder = Path(tempfile.gettempdir()) / f"{_FOLDER_PREFIX}{os.getpid()}"
+    servers = TestServers(Places.of(folder))
+    early_config.stash[_key] = servers
+    given = os.environ.get("LOMBARD_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    os.environ["LOMBARD_STATE_DIR"] = str(folder)
+    os.environ["LOMBARD_EMBEDDED"] = "1"
+    os.environ["DATABASE_URL"] = given or servers.places.database_url
+    os.environ.setdefault("BROKER_URL", servers.places.broker_url)
+    os.environ.setdefault("SECRET_KEY", "a key that signs nothing outside this test run")
+    return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _key in config.stash:
+        config.stash[_key].remove()
+
+
+@pytest.fixture(scope="session")
+def database_server(request: pytest.FixtureRequest) -> str:
+    """The URL of a running server; starts the run's own when none was given."""
+    servers = request.config.stash[_key]
+    if os.environ["DATABASE_URL"] == servers.places.database_url:
+        _remove_what_killed_runs_left()
+        servers.postgres.start()
+    return os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a running broker, for the few tests that run a real worker."""
+    servers = request.config.stash[_key]
+    if os.environ["BROKER_URL"] == servers.places.broker_url:
+        servers.valkey.start()
+    yield os.environ["BROKER_URL"]
