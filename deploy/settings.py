@@ -1,8 +1,8 @@
-"""Settings, read from the environment; `.env.example` of the documentation is this file read aloud.
+"""Settings, all of them read from the environment.
 
 Two ways to run. *Embedded*: no `DATABASE_URL` is given, and `manage.py` starts a PostgreSQL and a Valkey of
-its own under `LOMBARD_STATE_DIR`; importing this module starts nothing. *Given*: `DATABASE_URL`, `BROKER_URL`,
-`SECRET_KEY` and `ALLOWED_HOSTS` name the firm's own, and a missing one is an error at start.
+its own under `LOMBARD_STATE_DIR`; importing this module starts nothing. *Given*: `DATABASE_URL`,
+`BROKER_URL`, `SECRET_KEY` and `ALLOWED_HOSTS` name the firm's own, and a missing one is an error at start.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ env = environ.Env()
 EMBEDDED: bool = env.bool("LOMBARD_EMBEDDED", default="DATABASE_URL" not in env.ENVIRON)
 PLACES = Places.of()
 
-# --- what must be given, unless embedded
 DEBUG: bool = env.bool("DEBUG", default=False)
 HTTPS: bool = env.bool("LOMBARD_HTTPS", default=not EMBEDDED)
 
@@ -42,7 +41,6 @@ else:
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# --- applications
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
@@ -97,7 +95,6 @@ TEMPLATES = [
     },
 ]
 
-# --- database
 # A socket's folder comes as `?host=/folder`, because a URL's host part loses its capital letters.
 _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
 _database["HOST"] = _options.pop("host", _database["HOST"])
@@ -113,7 +110,6 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- people and sessions
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -128,7 +124,6 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 
-# --- headers
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -141,7 +136,6 @@ if env.bool("LOMBARD_BEHIND_PROXY", default=False):
     # Only a proxy that overwrites this header may be named: anybody else could claim to be secure.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# --- language and time
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hant", _("Traditional Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "deploy" / "locale"]
@@ -149,7 +143,6 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Hong_Kong"
 
-# --- money
 # Set before the first migration: the column of a MoneyField's currency takes this length.
 CURRENCY_CODE_MAX_LENGTH = 12
 CURRENCIES = ("HKD", "USD", "CNY")
@@ -157,9 +150,9 @@ CURRENCIES = ("HKD", "USD", "CNY")
 CURRENCY_CHOICES = [(code, code) for code in CURRENCIES]
 DEFAULT_CURRENCY = "HKD"
 
-# --- static files, always served from here: a broker's network may have no way out
+# Static files are served from here: a broker's network may have no way out.
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static"
+STATIC_ROOT = None if EMBEDDED else BASE_DIR / "static"
 WHITENOISE_USE_FINDERS = EMBEDDED
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -170,7 +163,6 @@ STORAGES = {
     },
 }
 
-# --- back office
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Lombard",
     "SITE_HEADER": "Lombard",
@@ -180,7 +172,6 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
 }
 
-# --- REST
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -196,7 +187,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Lombard API",
-    "DESCRIPTION": "Loans against securities, Bitcoin and Ether: collateral, valuations, calls, sales and books.",
+    "DESCRIPTION": "Loans against securities, Bitcoin and Ether: collateral, calls, sales and the books.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -208,7 +199,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {},
 }
 
-# --- Celery: the clock and the muscle; the database decides
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True
 CELERY_TASK_ACKS_LATE = True
@@ -239,7 +229,6 @@ CELERY_DB_REUSE_MAX = 100
 # Each periodic job under the name of what it does: {"task": "margin.tasks.…", "schedule": crontab(…)}.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
 
-# --- logs
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

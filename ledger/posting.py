@@ -26,7 +26,7 @@ from django.db import Error, connection, transaction
 from django.utils.translation import gettext as _
 
 from ledger.core import clock
-from ledger.core.decimals import InexactValue
+from ledger.core.decimals import InexactValue, decimal_places, exact
 from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
 from ledger.core.ids import uuid7
 
@@ -36,6 +36,10 @@ from .models import Asset, Book, Journal
 JOURNALS_PER_BATCH_MAX: Final = 5_000
 ENTRIES_PER_JOURNAL_MAX: Final = 500
 ATTEMPTS_MAX: Final = 3
+# The domain `atoms` ends here; no asset has more decimals than this.
+ATOMS_DIGITS_MAX: Final = 38
+SCALE_MAX: Final = 18
+_TEXT_LENGTHS_MAX: Final = {"key": 200, "kind": 40, "cause": 120, "narrative": 200}
 
 
 class InsufficientBalance(Refusal):
@@ -189,7 +193,7 @@ def _post(
                 actor,
                 [uuid7() for _request in requests],
                 [request.key for request in requests],
-                [_body_hash(request) for request in requests],
+                [_body_hash(request, legs) for request, legs in zip(requests, merged, strict=True)],
                 [request.kind for request in requests],
                 [request.value_on for request in requests],
                 [request.cause for request in requests],
@@ -207,11 +211,14 @@ def _merge(request: JournalRequest) -> list[Leg]:
     """Check the shape of a journal and merge legs on one account, dropping those that cancel out."""
     if not request.key:
         raise Invalid(_("A journal needs an idempotency key."), field="key", code="key_required")
+    for name, length_max in _TEXT_LENGTHS_MAX.items():
+        if len(getattr(request, name)) > length_max:
+            raise Invalid(
+                _("At most %(most)s characters.") % {"most": length_max}, field=name, code="too_long"
+            )
     totals: dict[AccountKey, Decimal] = {}
     for leg in request.legs:
-        if not leg.quantity.is_finite():
-            raise Invalid(_("A quantity must be a finite number."), field="quantity", code="inexact")
-        totals[leg.account] = totals.get(leg.account, Decimal(0)) + leg.quantity
+        totals[leg.account] = totals.get(leg.account, Decimal(0)) + _exact(leg.quantity)
     legs = [Leg(account, quantity) for account, quantity in totals.items() if quantity]
     if not 2 <= len(legs) <= ENTRIES_PER_JOURNAL_MAX:
         raise Invalid(
@@ -223,6 +230,21 @@ def _merge(request: JournalRequest) -> list[Leg]:
     return legs
 
 
+def _exact(quantity: Decimal) -> Decimal:
+    """Refuse what no asset can hold, so that sums of what is left are exact in the decimal context."""
+    try:
+        number = exact(quantity)
+    except InexactValue as error:
+        raise Invalid(str(error), field="quantity", code="inexact") from error
+    if number.adjusted() >= ATOMS_DIGITS_MAX or decimal_places(number) > SCALE_MAX:
+        raise Invalid(
+            _("%(quantity)s is outside what the books can hold.") % {"quantity": number},
+            field="quantity",
+            code="inexact",
+        )
+    return number
+
+
 def _atoms(asset: Asset, quantity: Decimal) -> int:
     try:
         return asset.atoms(quantity)
@@ -230,18 +252,18 @@ def _atoms(asset: Asset, quantity: Decimal) -> int:
         raise Invalid(f"{asset.code}: {error}", field="quantity", code="inexact", asset=asset.code) from error
 
 
-def _body(request: JournalRequest) -> dict[str, object]:
+def _body(request: JournalRequest, legs: Iterable[Leg]) -> dict[str, object]:
     return {
         "kind": request.kind,
         "value_on": request.value_on.isoformat(),
         "cause": request.cause,
         "reversal_of": str(request.reversal_of or ""),
-        "legs": sorted([*leg.account.parts(), format(leg.quantity.normalize(), "f")] for leg in request.legs),
+        "legs": sorted([*leg.account.parts(), format(leg.quantity.normalize(), "f")] for leg in legs),
     }
 
 
-def _body_hash(request: JournalRequest) -> bytes:
-    return hashlib.sha256(json.dumps(_body(request), separators=(",", ":")).encode()).digest()
+def _body_hash(request: JournalRequest, legs: Iterable[Leg]) -> bytes:
+    return hashlib.sha256(json.dumps(_body(request, legs), separators=(",", ":")).encode()).digest()
 
 
 def _sqlstate(error: Error) -> str:
@@ -268,32 +290,41 @@ def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) ->
         return AccountFrozen(_("%(account)s is frozen.") % {"account": account_label(details["account"])})
     if state == "LB005":
         return _key_reused(book, details["key"], requests)
+    if _diagnostic(error, "constraint_name") == "atoms_are_whole":
+        return Invalid(
+            _("A quantity or balance is outside what the books can hold."), field="quantity", code="inexact"
+        )
     if _diagnostic(error, "constraint_name") == "ledger_journal_reversal_of_id_key":
         return Conflict(_("This journal was already reversed."), code="already_reversed")
     return error
 
 
 def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> KeyReused:
-    known = Journal.objects.get(book=book, idempotency_key=key)
-    entries = known.entries.select_related("account__asset", "account__location")
-    before = _body(
-        JournalRequest(
-            key=key,
-            kind=known.kind,
-            legs=tuple(
-                Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries
-            ),
-            value_on=known.value_on,
-            cause=known.cause,
-            reversal_of=known.reversal_of_id,
-        )
-    )
-    bodies = [_body(request) for request in requests if request.key == key]
-    differing = sorted({name for body in bodies for name in body if body[name] != before[name]})
+    """Name what differs: from the journal the key made, or between two requests of the refused batch."""
+    bodies = [_body(request, _merge(request)) for request in requests if request.key == key]
+    known = Journal.objects.filter(book=book, idempotency_key=key).first()
+    if known:
+        bodies.insert(0, recorded_body(known))
+    differing = sorted({name for body in bodies for name in body if body[name] != bodies[0][name]})
     return KeyReused(
         _("The key %(key)s was used before with another body; these differ: %(fields)s.")
-        % {"key": key, "fields": ", ".join(differing) or "legs"},
+        % {"key": key, "fields": ", ".join(differing)},
         field="key",
         differing=differing,
-        journal=str(known.pk),
+        **({"journal": str(known.pk)} if known else {}),
     )
+
+
+def recorded_body(journal: Journal) -> dict[str, object]:
+    """The body of the request that made `journal`, told from what stands in the books."""
+    entries = journal.entries.select_related("account__asset", "account__location")
+    legs = tuple(Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries)
+    request = JournalRequest(
+        key=journal.idempotency_key,
+        kind=journal.kind,
+        legs=legs,
+        value_on=journal.value_on,
+        cause=journal.cause,
+        reversal_of=journal.reversal_of_id,
+    )
+    return _body(request, legs)

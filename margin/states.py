@@ -23,6 +23,7 @@ TRANSITIONS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("issued", "reached_immediate", "overdue"),
         ("overdue", "cured", "met"),
         ("overdue", "planned", "sale_pending"),
+        ("overdue", "exhausted", "shortfall"),
         ("sale_pending", "cured", "met"),
         ("sale_pending", "replanned", "overdue"),
         ("sale_pending", "sold", "settled"),
@@ -38,7 +39,6 @@ TRANSITIONS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("approved", "started", "executing"),
         ("approved", "superseded", "superseded"),
         ("executing", "filled", "filled"),
-        ("executing", "superseded", "superseded"),
         ("filled", "settled", "closed"),
     ),
     ORDER: (

@@ -12,6 +12,8 @@ from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Each test client builds the middleware anew, and looking all static files up takes longer than most tests.
+settings.WHITENOISE_AUTOREFRESH = True
 
 
 def _copy_database(source: str, target: str) -> None:

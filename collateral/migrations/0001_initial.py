@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'exchange rate',
                 'verbose_name_plural': 'exchange rates',
+                'indexes': [models.Index(fields=['base', 'quote', '-observed_at', '-id'], name='collateral_fxrate_latest')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('bid__gt', 0), ('bid__lte', models.F('ask'))), name='collateral_fxrate_bid_not_above_ask'), models.CheckConstraint(condition=models.Q(models.Q(('base', 'USD'), ('quote', 'HKD'), _negated=True), models.Q(('ask__lte', Decimal('7.85')), ('bid__gte', Decimal('7.75'))), _connector='OR'), name='collateral_fxrate_usd_within_peg'), models.CheckConstraint(condition=models.Q(('observed_at__lte', models.F('received_at'))), name='collateral_fxrate_not_from_the_future'), models.UniqueConstraint(fields=('base', 'quote', 'source', 'observed_at'), name='collateral_fxrate_observed_once')],
             },
         ),

@@ -41,6 +41,9 @@ class FxRate(models.Model):
                 fields=["base", "quote", "source", "observed_at"], name="collateral_fxrate_observed_once"
             ),
         ]
+        indexes = [
+            models.Index(fields=["base", "quote", "-observed_at", "-id"], name="collateral_fxrate_latest")
+        ]
 
     def __str__(self) -> str:
         return f"{self.base}/{self.quote} {self.bid}–{self.ask}"

@@ -1,5 +1,5 @@
 -- 26EC5: the 60% floor, the eligible list and the range, said in the same words as form, API and import.
--- V05: OUT_OF_RANGE before INELIGIBLE_ASSET before BELOW_FLOOR.
+-- V05: OUT_OF_RANGE before INELIGIBLE_ASSET before BELOW_FLOOR before INEXACT.
 CREATE FUNCTION collateral_lendinghaircut_law() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     pledged ledger_asset;
@@ -20,17 +20,28 @@ BEGIN
         RAISE EXCEPTION 'BELOW_FLOOR: the haircut of % is at least 0.60, not %', pledged.code, NEW.haircut
             USING ERRCODE = 'check_violation', CONSTRAINT = 'BELOW_FLOOR', COLUMN = 'haircut';
     END IF;
+    IF min_scale(NEW.haircut) > 8 THEN
+        RAISE EXCEPTION 'INEXACT: % has more than eight decimals', NEW.haircut
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'INEXACT', COLUMN = 'haircut';
+    END IF;
     RETURN NEW;
 END $$;
 
 CREATE TRIGGER collateral_lendinghaircut_law BEFORE INSERT OR UPDATE ON collateral_lendinghaircut
     FOR EACH ROW EXECUTE FUNCTION collateral_lendinghaircut_law();
 
--- What was decided stays decided, and what a past valuation used stays readable.
+-- What was decided stays decided, what a past valuation used stays readable, and a checker approves what the
+-- maker wrote: of an open proposal only the decision may change.
 CREATE FUNCTION collateral_keep_decision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF OLD.approval <> 'proposed' THEN
         RAISE EXCEPTION 'row % of % was decided and does not change', OLD.id, TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF to_jsonb(NEW) - ARRAY['approval', 'checker_id', 'checked_at']
+       IS DISTINCT FROM to_jsonb(OLD) - ARRAY['approval', 'checker_id', 'checked_at']
+    THEN
+        RAISE EXCEPTION 'row % of % was proposed and is decided as it stands', OLD.id, TG_TABLE_NAME
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
@@ -43,6 +54,8 @@ CREATE TRIGGER collateral_pricepolicy_keep_decision BEFORE UPDATE ON collateral_
 
 CREATE TRIGGER collateral_lendinghaircut_kept BEFORE DELETE OR TRUNCATE ON collateral_lendinghaircut
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER collateral_pricepolicy_kept BEFORE DELETE OR TRUNCATE ON collateral_pricepolicy
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 CREATE TRIGGER collateral_price_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_price
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 CREATE TRIGGER collateral_fxrate_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_fxrate
@@ -51,6 +64,7 @@ CREATE TRIGGER collateral_fxrate_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
 -- reverse --
 DROP TRIGGER collateral_fxrate_append_only ON collateral_fxrate;
 DROP TRIGGER collateral_price_append_only ON collateral_price;
+DROP TRIGGER collateral_pricepolicy_kept ON collateral_pricepolicy;
 DROP TRIGGER collateral_lendinghaircut_kept ON collateral_lendinghaircut;
 DROP TRIGGER collateral_pricepolicy_keep_decision ON collateral_pricepolicy;
 DROP TRIGGER collateral_lendinghaircut_keep_decision ON collateral_lendinghaircut;

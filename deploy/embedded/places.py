@@ -134,7 +134,9 @@ def _own_folder(path: Path, *, mode: int = 0o700, owner: pwd.struct_passwd | Non
     except FileExistsError:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {uid, os.geteuid()}:
-            raise EmbeddedError(f"{path} belongs to somebody else: remove it, or set LOMBARD_STATE_DIR.") from None
+            raise EmbeddedError(
+                f"{path} belongs to somebody else: remove it, or set LOMBARD_STATE_DIR."
+            ) from None
         if found.st_uid == uid:
             return
     else:

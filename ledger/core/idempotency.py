@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db import OperationalError, transaction
 from django.utils.translation import gettext as _
@@ -20,6 +20,8 @@ from django.utils.translation import gettext as _
 from . import clock
 from .errors import InFlight, KeyReused, Refusal
 from .models import Command
+
+LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def _lock(scope: str, key: str) -> Command:
     try:
         return Command.objects.select_for_update(nowait=True).get(scope=scope, key=key)
     except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
         raise InFlight(_("A command with this idempotency key is being carried out.")) from error
 
 

@@ -3,11 +3,17 @@
 --   L1  entries of a journal sum to zero per asset, and per location for what lies somewhere
 --   L2  entries of a journal are inserted in one statement, in the transaction of their journal
 --   L3  a balance moves only by its entries, one version each, and stays within its bounds
---   L4  journals and entries are never updated, deleted or truncated
---   L5  what identifies an asset or an account never changes
---   L6  a frozen account takes no entry on the frozen side
+--   L4  a reversal is the exact opposite of what it reverses
+--   L5  journals and entries are never updated, deleted or truncated
+--   L6  what identifies an asset, an account or a balance never changes
+--   L7  a frozen account takes no entry on the frozen side
 --
 -- Errors of class LB carry the values that broke the rule in DETAIL as JSON.
+
+CREATE FUNCTION ledger_is_opposite(one uuid, other uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (SELECT 1 FROM ledger_entry WHERE journal_id IN (one, other)
+                       GROUP BY account_id HAVING sum(amount_atoms) <> 0)
+$$;
 
 CREATE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -15,8 +21,8 @@ DECLARE
     accounts_moved integer;
     balances_moved integer;
 BEGIN
-    -- L2: the journal exists, was written by this very transaction, and all its entries are here.
-    SELECT a.journal_id, a.entries, j.entry_count INTO broken
+    -- L2: the journal exists, was written by this very transaction, and all its entries are here and were not before.
+    SELECT a.journal_id INTO broken
       FROM (SELECT n.journal_id, count(*) AS entries, min(c.book_id) AS book_id,
                    count(c.id) = count(*) AND min(c.book_id) = max(c.book_id) AS has_one_book
               FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
@@ -27,6 +33,7 @@ BEGIN
         OR j.entry_count <> a.entries
         OR NOT a.has_one_book
         OR j.book_id <> a.book_id
+        OR (SELECT count(*) FROM ledger_entry e WHERE e.journal_id = a.journal_id) <> a.entries
      LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken.journal_id
@@ -48,7 +55,19 @@ BEGIN
             USING ERRCODE = 'LB001';
     END IF;
 
-    -- L3 bounds and L6 freezes, entry by entry, so that a batch may not dip below a floor on its way.
+    -- L4
+    SELECT j.id, j.reversal_of_id INTO broken
+      FROM ledger_journal j
+     WHERE j.id IN (SELECT journal_id FROM added)
+       AND j.reversal_of_id IS NOT NULL
+       AND NOT ledger_is_opposite(j.id, j.reversal_of_id)
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'journal % is not the exact opposite of journal %', broken.id, broken.reversal_of_id
+            USING ERRCODE = 'LB006';
+    END IF;
+
+    -- L3 bounds and L7 freezes, entry by entry, so that a batch may not dip below a floor on its way.
     SELECT n.account_id, n.amount_atoms, n.balance_atoms, b.floor_atoms, b.ceiling_atoms, c.freeze INTO broken
       FROM added n
       JOIN ledger_balance b ON b.account_id = n.account_id
@@ -68,17 +87,22 @@ BEGIN
             USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.account_id)::text;
     END IF;
 
-    -- L3: one aggregated update per balance; versions must continue and the last entry must state the sum.
+    -- L3: one aggregated update per balance; versions must continue, and every entry must state the running sum.
     UPDATE ledger_balance b
        SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
-      FROM (SELECT n.account_id, sum(n.amount_atoms) AS total, count(*) AS entries,
-                   min(n.version) AS first_version, max(n.version) AS last_version,
-                   (array_agg(n.balance_atoms ORDER BY n.version DESC))[1] AS closing
-              FROM added n GROUP BY n.account_id) m
+      FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
+                   min(r.version) AS first_version, max(r.version) AS last_version,
+                   min(r.opening) AS opening_min, max(r.opening) AS opening_max
+              FROM (SELECT n.account_id, n.amount_atoms, n.version,
+                           n.balance_atoms
+                           - sum(n.amount_atoms) OVER (PARTITION BY n.account_id ORDER BY n.version) AS opening
+                      FROM added n) r
+             GROUP BY r.account_id) m
      WHERE b.account_id = m.account_id
        AND m.first_version = b.version + 1
        AND m.last_version = b.version + m.entries
-       AND m.closing = b.net_atoms + m.total;
+       AND m.opening_min = b.net_atoms
+       AND m.opening_max = b.net_atoms;
     GET DIAGNOSTICS balances_moved = ROW_COUNT;
     SELECT count(DISTINCT account_id) INTO accounts_moved FROM added;
     IF balances_moved <> accounts_moved THEN
@@ -90,10 +114,16 @@ END $$;
 CREATE TRIGGER ledger_entry_law AFTER INSERT ON ledger_entry
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_entry_law();
 
+-- L5
 CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 CREATE TRIGGER ledger_journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_journal
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- L2: a journal that named a later transaction could be given its entries then.
+CREATE TRIGGER ledger_journal_transaction_is_own
+    BEFORE INSERT ON ledger_journal FOR EACH ROW WHEN (NEW.transaction IS DISTINCT FROM pg_current_xact_id())
+    EXECUTE FUNCTION core_refuse_other_transaction();
 
 -- L3: nobody but the entry trigger moves a balance, and a new one starts at nothing.
 CREATE FUNCTION ledger_balance_law() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -109,7 +139,7 @@ CREATE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_balance
 CREATE TRIGGER ledger_balance_stays BEFORE DELETE OR TRUNCATE ON ledger_balance
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance_law();
 
--- L5
+-- L6
 CREATE FUNCTION ledger_refuse_new_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'what identifies a row of % never changes', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
@@ -122,6 +152,9 @@ CREATE TRIGGER ledger_account_identity BEFORE UPDATE ON ledger_account FOR EACH 
     WHEN ((OLD.book_id, OLD.owner, OLD.role, OLD.asset_id, OLD.location_id)
           IS DISTINCT FROM (NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id))
     EXECUTE FUNCTION ledger_refuse_new_identity();
+
+CREATE TRIGGER ledger_balance_identity BEFORE UPDATE OF account_id ON ledger_balance
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_new_identity();
 
 CREATE FUNCTION ledger_account_has_place() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -137,6 +170,7 @@ CREATE TRIGGER ledger_account_has_place BEFORE INSERT ON ledger_account
 -- reverse --
 DROP TRIGGER ledger_account_has_place ON ledger_account;
 DROP FUNCTION ledger_account_has_place();
+DROP TRIGGER ledger_balance_identity ON ledger_balance;
 DROP TRIGGER ledger_account_identity ON ledger_account;
 DROP TRIGGER ledger_asset_identity ON ledger_asset;
 DROP FUNCTION ledger_refuse_new_identity();
@@ -144,7 +178,9 @@ DROP TRIGGER ledger_balance_stays ON ledger_balance;
 DROP TRIGGER ledger_balance_starts_empty ON ledger_balance;
 DROP TRIGGER ledger_balance_moves_by_entries ON ledger_balance;
 DROP FUNCTION ledger_balance_law();
+DROP TRIGGER ledger_journal_transaction_is_own ON ledger_journal;
 DROP TRIGGER ledger_journal_append_only ON ledger_journal;
 DROP TRIGGER ledger_entry_append_only ON ledger_entry;
 DROP TRIGGER ledger_entry_law ON ledger_entry;
 DROP FUNCTION ledger_entry_law();
+DROP FUNCTION ledger_is_opposite(uuid, uuid);

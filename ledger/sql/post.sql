@@ -19,10 +19,10 @@ DECLARE
     fresh uuid[];
 BEGIN
     WITH given AS (
-        SELECT g.*, c.entries
+        SELECT g.*, coalesce(c.entries, 0) AS entries
           FROM unnest(p_ids, p_keys, p_hashes, p_kinds, p_value_on, p_causes, p_narratives, p_reversal_of)
                WITH ORDINALITY AS g(id, key, hash, kind, value_on, cause, narrative, reversal_of, n)
-          JOIN (SELECT j, count(*) AS entries FROM unnest(e_journal) j GROUP BY j) c ON c.j = g.n
+          LEFT JOIN (SELECT j, count(*) AS entries FROM unnest(e_journal) j GROUP BY j) c ON c.j = g.n
     ), claimed AS (
         INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor,
                                     cause, narrative, entry_count, reversal_of_id)

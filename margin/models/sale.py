@@ -24,7 +24,8 @@ class ForcedSale(models.Model):
         REJECTED = "rejected", _("Rejected")
         SUPERSEDED = "superseded", _("Superseded")
 
-    LIVE = (Status.PLANNED, Status.SUBMITTED, Status.APPROVED, Status.EXECUTING, Status.FILLED)
+    # A filled sale only waits for settlement; if the account falls short again it may be planned anew.
+    LIVE = (Status.PLANNED, Status.SUBMITTED, Status.APPROVED, Status.EXECUTING)
 
     call = models.ForeignKey(
         "margin.MarginCall", on_delete=models.PROTECT, related_name="sales", verbose_name=_("margin call")
@@ -68,7 +69,7 @@ class ForcedSale(models.Model):
             models.UniqueConstraint(fields=["call", "plan_number"], name="margin_forcedsale_plan_once"),
             models.UniqueConstraint(
                 fields=["call"],
-                condition=Q(status__in=["planned", "submitted", "approved", "executing", "filled"]),
+                condition=Q(status__in=["planned", "submitted", "approved", "executing"]),
                 name="margin_forcedsale_one_live",
             ),
             models.CheckConstraint(

@@ -4,60 +4,22 @@ The planner searches with linear bounds, but no decision rests on them: whether 
 here, with the kernel's margin value of what remains, the fee schedule's charges on each leg, and integers
 throughout. Rounding, minimum commission and stamp duty make the answer a staircase, so the least curing
 number of steps is found by search and not by division.
+
+An account counts as cured only if it is so twice: with every figure rounded as the books will round it, and
+with none of the sale's figures rounded. Otherwise a few satoshi could be kept back by a lucky cent, and the
+closed forms, rounded up to a step (`reference/regulation.md` chapter 15), would not be met (V14).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from collateral.valuation import Holding, value_quantity
-from ledger.core.decimals import CONTEXT, ZERO, exact, to_atoms
-from margin.sales.fees import FeeSchedule
+from ledger.core.decimals import CONTEXT, ZERO, to_atoms
+from margin.sales.lines import CENT, Candidate, line_of
 
-ONE: Final = Decimal(1)
 Counts = list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A part of a holding that may be sold, in whole steps, at a limit price.
-
-    `quantity` is what is sellable of the holding with this `code`, `step` the board lot or the venue's
-    smallest quantity, `price` the limit in quote currency, `fx_rate` base per quote currency (bid). Several
-    candidates may share a code, such as the board lots and the odd lot of one security. `sell_last` marks what
-    the client asked to keep longest. A candidate that cannot be sold now says so with `is_tradable` and `reason`.
-    Raises `ValueError` on a value out of range.
-    """
-
-    code: str
-    quantity: Decimal
-    step: Decimal
-    price: Decimal
-    fees: FeeSchedule
-    fx_rate: Decimal = ONE
-    sell_last: bool = False
-    is_tradable: bool = True
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("quantity", "step", "price", "fx_rate"):
-            number = exact(getattr(self, name))
-            if number < 0 or (number == 0 and name != "quantity"):
-                raise ValueError(f"{name} {number} of {self.code} is not positive")
-            object.__setattr__(self, name, number)
-
-    @property
-    def steps_max(self) -> int:
-        """How many whole steps the sellable quantity holds."""
-        return int(CONTEXT.divide_int(self.quantity, self.step))
-
-    @property
-    def value_per_step(self) -> Decimal:
-        """What one step brings at the limit price, before costs, in base currency and unrounded."""
-        return CONTEXT.multiply(CONTEXT.multiply(self.step, self.price), self.fx_rate)
 
 
 class SaleBook:
@@ -82,6 +44,7 @@ class SaleBook:
         self.limit_cents = None if credit_limit is None else to_atoms(credit_limit, 2)
         self._target_top, self._target_bottom = target.as_integer_ratio()
         self._holdings = {holding.code: holding for holding in holdings}
+        self.lines = [line_of(offer, self.holding(i), target) for i, offer in enumerate(self.candidates)]
         self._margin_of: dict[str, int] = {}
         self._margin_after: dict[tuple[str, Decimal], int] = {}
         self._legs: list[dict[int, tuple[int, int, int]]] = [{} for _ in candidates]
@@ -89,6 +52,7 @@ class SaleBook:
         for holding in holdings:
             self._margin_of[holding.code] = self._margin_cents(holding.code, ZERO)
         self.margin_cents = sum(self._margin_of.values())
+        self._short_at_first = self.shortages([0] * len(self.candidates))
 
     def holding(self, index: int) -> Holding:
         """Return the holding that a candidate is a part of."""
@@ -129,10 +93,23 @@ class SaleBook:
         against_limit = -1 if self.limit_cents is None else scaled - self._target_top * self.limit_cents
         return scaled - self._target_top * margin, against_limit
 
+    def needs(self) -> tuple[int, int]:
+        """Return both shortages of the account as it stands, in the units of `lines`."""
+        against_margin, against_limit = self._short_at_first
+        return against_margin * CENT // self._target_bottom, against_limit * CENT // self._target_bottom
+
     def is_cured(self, counts: Counts) -> bool:
-        """Say whether the loan is within target x min(margin value, credit limit), exactly."""
-        against_margin, against_limit = self.shortages(counts)
-        return against_margin <= 0 and against_limit <= 0
+        """Say whether the loan is within target x min(margin value, credit limit), rounded and unrounded."""
+        return self._is_cured_unrounded(counts) and max(self.shortages(counts)) <= 0
+
+    def _is_cured_unrounded(self, counts: Counts) -> bool:
+        by_margin, by_limit = self.needs()
+        for line, steps in zip(self.lines, counts, strict=True):
+            if steps:
+                net = line.value * steps - line.charges(steps)
+                by_limit -= net
+                by_margin -= net - line.margin * steps
+        return by_margin <= 0 and by_limit <= 0
 
     def charges(self, counts: Counts) -> int:
         """Return the charges of a choice in cents."""
@@ -192,6 +169,35 @@ class SaleBook:
             if best is None or self.penalised(closed) < self.penalised(best):
                 best = closed
         return best
+
+    def fill(self, order: Sequence[int]) -> tuple[Counts, bool]:
+        """Sell one candidate after the other in full until the account is cured; return (choice, is cured).
+
+        A candidate is passed over where selling it makes the shortage larger. Against a binding credit limit
+        an asset that lowers the margin value more than the loan still brings cash, so of that one only what
+        the limit asks for is sold.
+        """
+        counts = [0] * len(self.candidates)
+        for index in order:
+            full = [*counts[:index], self.steps_max[index], *counts[index + 1 :]]
+            if self.is_cured(full):
+                counts[index] = self.least_curing(counts, index, 0, self.steps_max[index])
+                return counts, True
+            before, after = self.shortages(counts), self.shortages(full)
+            if after[0] < before[0]:
+                counts = full
+            elif before[1] > 0 and after[1] < before[1]:
+                counts[index] = self._least_within_limit(counts, index) if after[1] <= 0 else full[index]
+                if self.is_cured(counts):
+                    return counts, True
+        return counts, False
+
+    def _least_within_limit(self, counts: Counts, index: int) -> int:
+        def is_within(steps: int) -> bool:
+            return self.shortages([*counts[:index], steps, *counts[index + 1 :]])[1] <= 0
+
+        maximum = self.steps_max[index]
+        return least_true(is_within, 0, maximum, self._estimate(counts, index, 0, maximum))
 
     def _margin_cents(self, code: str, sold: Decimal) -> int:
         known = self._margin_after.get((code, sold))

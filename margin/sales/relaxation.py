@@ -9,25 +9,25 @@ Filling the pieces in order of cost per dollar cured is then the exact optimum o
 Two shortages may have to be cured at once, against the margin value and against the credit limit. Any
 weighted sum of the two is a valid single constraint; the best weight gives the linear programme's bound.
 
-Integers throughout, in units of 1e-24 of the base currency, rounded towards the lower bound.
+Integers throughout, in the units of `lines`, rounded towards the lower bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
+from margin.sales.lines import CENT
 from margin.sales.lots import SaleBook
 
-SCALE: Final = 10**24
-CENT: Final = SCALE // 100
+MERIT: Final = 10**24
 WEIGHTS: Final = 1 << 12
 FRACTION_BITS: Final = 32
-ROUNDING_PER_LEG: Final = 6 * CENT
-"""More than the rounding of one leg can move a shortage: six charges, the proceeds and the margin value."""
+ROUNDING_PER_LEG: Final = 106 * CENT
+"""More than rounding can move one leg: stamp duty up to a dollar, five charges, proceeds and margin value a cent."""
 
 WHOLE: Final = 1 << FRACTION_BITS
 Box = tuple[tuple[int, int], ...]
@@ -36,69 +36,43 @@ Piece = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
-    """The relaxed optimum within a box: cost, steps in 1/2^32, and the cost of one more unit of cure."""
+    """The relaxed optimum within a box: cost, steps in 1/2^32, and what the allowance for rounding may cost."""
 
     bound: int
     steps: tuple[int, ...]
-    cost_per_cure: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One candidate's coefficients per step."""
-
-    value: int
-    margin: int
-    commission: int
-    commission_minimum: int
-    settlement: int
-    settlement_maximum: int | None
-    other: int
-    per_trade: int
-    penalty: int
+    rounding: int
 
 
 class Relaxation:
     """The linear problem of one sale, solved again and again within ever smaller boxes."""
 
     def __init__(self, book: SaleBook) -> None:
-        self.lines = [_line(book, index) for index in range(len(book.candidates))]
-        bottom = book.target.as_integer_ratio()[1]
-        against_margin, against_limit = book.shortages([0] * len(self.lines))
-        slack = ROUNDING_PER_LEG * len(self.lines)
-        self.slack = slack
-        self._margin_need = against_margin * CENT // bottom - slack
-        self._limit_need = against_limit * CENT // bottom - slack
-        self._is_limit_free = against_limit <= 0
+        self.lines = book.lines
+        self._margin_need, self._limit_need = book.needs()
+        self._rounding = ROUNDING_PER_LEG * len(self.lines)
         self._pieces: dict[tuple[int, int, int, int], tuple[int, int, tuple[Piece, ...]]] = {}
 
     def gain_per_step(self, index: int, weight: int = WEIGHTS) -> int:
         """Return the cure of one step at marginal rates; `weight` WEIGHTS is against the margin value alone."""
         line = self.lines[index]
-        return line.value - line.margin * weight // WEIGHTS - line.commission - line.settlement - line.other
-
-    def charges_floor(self, index: int, steps: int) -> int:
-        """Return a lower bound of the charges of exactly so many steps."""
-        if steps == 0:
-            return 0
-        line = self.lines[index]
-        commission = max(line.commission_minimum, line.commission * steps)
-        return commission + _capped(line, steps) + line.other * steps + line.per_trade
+        return line.value - line.margin * weight // WEIGHTS - line.marginal_charges
 
     def relaxed_charges(self, index: int, low: int, high: int, steps: int) -> int:
         """Return what the straight pieces say for a number of steps between low and high."""
         if low == 0:
-            return self.charges_floor(index, high) // high * steps if high else 0
-        total = self.charges_floor(index, low)
+            return self.lines[index].charges(high) // high * steps if high else 0
+        total = self.lines[index].charges(low)
+        left = steps - low
         for slope, length in self._convex(index, low, high):
-            total += slope * min(length, max(steps - low, 0))
-            steps -= min(length, max(steps - low, 0))
+            taken = min(length, left)
+            total += slope * taken
+            left -= taken
         return total
 
     def solve(self, box: Box) -> Relaxed | None:
         """Return the relaxed optimum within a box, or None if no choice in it can cure."""
         margin_only = self._fill(box, WEIGHTS)
-        if self._is_limit_free or margin_only is None:
+        if self._limit_need <= 0 or margin_only is None:
             return margin_only
         limit_only = self._fill(box, 0)
         if limit_only is None:
@@ -130,7 +104,7 @@ class Relaxation:
             a + (b - a) * share.numerator // share.denominator
             for a, b in zip(limit_side.steps, margin_side.steps, strict=True)
         )
-        return Relaxed(bound, mixed, max(limit_side.cost_per_cure, margin_side.cost_per_cure))
+        return Relaxed(bound, mixed, max(limit_side.rounding, margin_side.rounding))
 
     def _fill(self, box: Box, weight: int) -> Relaxed | None:
         """Fill the pieces in order of cost per cure until the weighted shortage is gone."""
@@ -144,11 +118,10 @@ class Relaxation:
                 bound += cost
                 need -= cure
                 pieces.extend(parts)
-        cost_per_cure = Fraction(0)
+        rounding = 0
         if need > 0:
             pieces.sort()
             for _, index, cost, cure, length in pieces:
-                cost_per_cure = Fraction(cost, cure)
                 if cure * length < need:
                     need -= cure * length
                     bound += cost * length
@@ -156,11 +129,12 @@ class Relaxation:
                 else:
                     bound += cost * need // cure
                     steps[index] += (need << FRACTION_BITS) // cure
+                    rounding = self._rounding * cost // cure
                     need = 0
                     break
             if need > 0:
                 return None
-        return Relaxed(bound, tuple(steps), cost_per_cure)
+        return Relaxed(bound, tuple(steps), rounding)
 
     def _parts(self, index: int, low: int, high: int, weight: int) -> tuple[int, int, tuple[Piece, ...]]:
         """Return (cost, cure) of the steps that must be sold and the pieces of those that may be."""
@@ -169,27 +143,34 @@ class Relaxation:
             return known
         line = self.lines[index]
         relief = line.value - line.margin * weight // WEIGHTS
-        charges = self.charges_floor(index, low)
-        slopes = self._convex(index, low, high) if low else [(self.charges_floor(index, high) // high, high)]
+        charges = self.lines[index].charges(low)
+        slopes = self._convex(index, low, high) if low else [(self.lines[index].charges(high) // high, high)]
         pieces = []
         for slope, length in slopes:
-            if length and relief > slope:
+            if relief > slope:
                 cost, cure = slope + line.penalty, relief - slope
-                pieces.append((cost * SCALE // cure, index, cost, cure, length))
+                pieces.append((cost * MERIT // cure, index, cost, cure, length))
         known = (charges + line.penalty * low, relief * low - charges, tuple(pieces))
         self._pieces[index, low, high, weight] = known
         return known
 
     def _convex(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
-        """Return (charges per step, number of steps) from low to high, dearer towards the end."""
+        """Return (charges per step, number of steps) from low to high, dearer towards the end.
+
+        The minima of commission and settlement fee cover the first steps; a maximum is cut by a chord.
+        """
         line = self.lines[index]
-        if high == low:
-            return []
-        capped = (_capped(line, high) - _capped(line, low)) // (high - low)
-        covered = high if line.commission == 0 else -(-line.commission_minimum // line.commission)
-        covered = min(max(covered, low), high)
-        flat = line.other + capped
-        return [(flat, covered - low), (flat + line.commission, high - covered)]
+        covered = _steps_covered(line.commission_minimum, line.commission, low, high)
+        settled = _steps_covered(line.settlement_minimum, line.settlement, low, high)
+        rise = line.settlement_fee(high) - line.settlement_fee(settled)
+        ends = sorted({low, max(covered - 1, low), covered, settled, high})
+        pieces = []
+        for start, end in pairwise(ends):
+            slope = line.other + (line.commission_on(end) - line.commission_on(start)) // (end - start)
+            if start >= settled:
+                slope += rise // (high - settled)
+            pieces.append((slope, end - start))
+        return pieces
 
     def _spare(self, box: Box, steps: Sequence[int]) -> tuple[int, int]:
         """Return by how much a relaxed choice cures more than needed, against margin value and limit."""
@@ -208,32 +189,6 @@ class Relaxation:
         return by_margin, by_limit
 
 
-def _capped(line: _Line, steps: int) -> int:
-    settlement = line.settlement * steps
-    return settlement if line.settlement_maximum is None else min(settlement, line.settlement_maximum)
-
-
-def _line(book: SaleBook, index: int) -> _Line:
-    candidate, holding = book.candidates[index], book.holding(index)
-    value = Fraction(candidate.value_per_step)
-    ratio = (1 - Fraction(holding.haircut)) * (1 - Fraction(holding.fx_haircut))
-    margin = Fraction(candidate.step) * Fraction(holding.price) * Fraction(holding.fx_rate) * ratio
-    fees = candidate.fees
-    commission, settlement = (Fraction(rate) * value for rate in (fees.commission_rate, fees.settlement_fee_rate))
-    maximum = fees.settlement_fee_maximum
-    return _Line(
-        value=-_floor(-value),
-        margin=_floor(margin * Fraction(book.target)),
-        commission=_floor(commission),
-        commission_minimum=_floor(fees.commission_minimum),
-        settlement=_floor(settlement),
-        settlement_maximum=None if maximum is None else _floor(maximum),
-        other=_floor(Fraction(fees.marginal_rate) * value - commission - settlement),
-        per_trade=_floor(fees.trading_tariff),
-        penalty=_floor(value) if candidate.sell_last else 0,
-    )
-
-
-def _floor(amount: Fraction | Decimal) -> int:
-    top, bottom = amount.as_integer_ratio()
-    return top * SCALE // bottom
+def _steps_covered(minimum: int, per_step: int, low: int, high: int) -> int:
+    covered = high if per_step == 0 else -(-minimum // per_step)
+    return min(max(covered, low), high)

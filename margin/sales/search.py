@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from margin.sales.lines import CENT, SCALE
 from margin.sales.lots import Counts, SaleBook
-from margin.sales.relaxation import CENT, FRACTION_BITS, SCALE, WHOLE, Box, Relaxation, Relaxed
+from margin.sales.relaxation import FRACTION_BITS, WHOLE, Box, Relaxation, Relaxed
 
 COARSE_STEP_FROM: Final = SCALE
-GAP_PER_LEG: Final = 5 * CENT
+GAP_MAX: Final = 5 * CENT
+STAMP_ROUNDING: Final = SCALE
+COST_PARTS: Final = 10_000
 
 Branch = tuple[int, int, int]
 
@@ -46,10 +49,9 @@ class _Search:
         self.book = book
         self.relaxation = relaxation
         self.order = order
-        self.is_coarse = [line.value >= COARSE_STEP_FROM for line in relaxation.lines]
-        self.best = book.trim(curing, order)
-        self.best_cost = book.penalised(self.best)
+        self.is_coarse = [line.value >= COARSE_STEP_FROM for line in book.lines]
         self.nodes = 0
+        self._keep(book.trim(curing, order))
 
     def run(self, node_limit: int) -> Found:
         root: Box = tuple((0, steps if index in self.order else 0) for index, steps in enumerate(self.book.steps_max))
@@ -58,8 +60,8 @@ class _Search:
         if queue:
             self._round(queue[0][3])
         while queue:
-            bound, _, box, relaxed = heapq.heappop(queue)
-            if self._is_beaten(bound, relaxed):
+            _, _, box, relaxed = heapq.heappop(queue)
+            if self._is_beaten(relaxed):
                 continue
             if self.nodes >= node_limit:
                 return Found(self.best, is_proved=False, nodes=self.nodes)
@@ -75,14 +77,12 @@ class _Search:
     def _push(self, queue: list[tuple[int, int, Box, Relaxed]], box: Box) -> None:
         self.nodes += 1
         relaxed = self.relaxation.solve(box)
-        if relaxed is not None and not self._is_beaten(relaxed.bound, relaxed):
+        if relaxed is not None and not self._is_beaten(relaxed):
             heapq.heappush(queue, (relaxed.bound, self.nodes, box, relaxed))
 
-    def _is_beaten(self, bound: int, relaxed: Relaxed) -> bool:
-        """Say whether nothing under this bound can be better than the incumbent by more than rounding."""
-        legs = sum(1 for steps in self.best if steps)
-        rounding = GAP_PER_LEG * legs + self.relaxation.slack * relaxed.cost_per_cure
-        return bound + rounding >= self.best_cost * CENT
+    def _is_beaten(self, relaxed: Relaxed) -> bool:
+        """Say whether nothing under this relaxed optimum can be better than the incumbent by more than rounding."""
+        return relaxed.bound + relaxed.rounding + self.best_rounding >= self.best_cost * CENT
 
     def _round(self, relaxed: Relaxed) -> None:
         """Floor the linear optimum and cure the rest with the cheapest single candidate."""
@@ -93,9 +93,15 @@ class _Search:
         if counts is None:
             return
         trimmed = self.book.trim(counts, self.order)
-        cost = self.book.penalised(trimmed)
-        if cost < self.best_cost:
-            self.best, self.best_cost = trimmed, cost
+        if self.book.penalised(trimmed) < self.best_cost:
+            self._keep(trimmed)
+
+    def _keep(self, counts: Counts) -> None:
+        self.best = counts
+        self.best_cost = self.book.penalised(counts)
+        stamped = [self.book.candidates[i].fees.stamp_rate > 0 for i, steps in enumerate(counts) if steps]
+        rounding = sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped)
+        self.best_rounding = max(rounding, self.best_cost * CENT // COST_PARTS)
 
     def _branch(self, box: Box, relaxed: Relaxed) -> Branch | None:
         """Return (candidate, highest step left, lowest step right), or None when the box holds nothing better."""
@@ -106,17 +112,25 @@ class _Search:
         widest = self._widest_gap(box, relaxed)
         if widest is not None:
             return widest
-        counts = [-(-steps >> FRACTION_BITS) for steps in relaxed.steps]
-        self._offer(counts if self.book.is_cured(counts) else self.book.close(counts, self.order))
-        if self._is_beaten(relaxed.bound, relaxed):
+        counts = self._whole(relaxed)
+        self._offer(counts if self.book.is_cured(counts) else self._close(counts, relaxed))
+        if self._is_beaten(relaxed):
             return None
         return self._any_branch(box, counts)
 
+    def _whole(self, relaxed: Relaxed) -> Counts:
+        return [-(-steps >> FRACTION_BITS) for steps in relaxed.steps]
+
+    def _close(self, counts: Counts, relaxed: Relaxed) -> Counts | None:
+        """Cure what rounding left short, by a little more of a fine asset if one is sold in part."""
+        fine = [i for i, steps in enumerate(relaxed.steps) if steps and not self.is_coarse[i]]
+        return self.book.close(counts, fine) or self.book.close(counts, self.order)
+
     def _round_up(self, relaxed: Relaxed) -> None:
         """Offer the choice with every broken lot made whole, if its floor of charges could win."""
-        counts = [-(-steps >> FRACTION_BITS) for steps in relaxed.steps]
+        counts = self._whole(relaxed)
         floor = sum(
-            self.relaxation.charges_floor(index, steps) + self.relaxation.lines[index].penalty * steps
+            self.book.lines[index].charges(steps) + self.book.lines[index].penalty * steps
             for index, steps in enumerate(counts)
         )
         if floor < self.best_cost * CENT and self.book.is_cured(counts):
@@ -124,22 +138,22 @@ class _Search:
 
     def _widest_gap(self, box: Box, relaxed: Relaxed) -> Branch | None:
         """Return where the straight pieces are furthest below the real charges, if that is more than rounding."""
-        widest, branch = GAP_PER_LEG, None
+        widest, branch = GAP_MAX, None
         for index, ((low, high), number) in enumerate(zip(box, relaxed.steps, strict=True)):
             steps = max(number >> FRACTION_BITS, 1)
             if number and low < steps < high:
                 relaxed_charges = self.relaxation.relaxed_charges(index, low, high, steps)
-                gap = self.relaxation.charges_floor(index, steps) - relaxed_charges
+                gap = self.book.lines[index].charges(steps) - relaxed_charges
                 if gap > widest:
                     widest, branch = gap, (index, steps, steps + 1)
         return branch
 
     def _any_branch(self, box: Box, counts: Counts) -> Branch | None:
-        """Split off the point that rounding spoilt; None when the box is that single point."""
-        open_boxes = [index for index, (low, high) in enumerate(box) if low < high]
-        if not open_boxes:
+        """Split off the point that rounding spoilt; None when only fine steps are left to differ."""
+        open_lots = [i for i, (low, high) in enumerate(box) if low < high and self.is_coarse[i]]
+        if not open_lots:
             return None
-        index = max(open_boxes, key=lambda i: (counts[i] > box[i][0], self.relaxation.lines[i].value * counts[i]))
+        index = max(open_lots, key=lambda i: (counts[i] > box[i][0], self.book.lines[i].value * counts[i]))
         low, high = box[index]
         steps = min(max(counts[index], low), high)
         return (index, steps - 1, steps) if steps > low else (index, low, low + 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,11 @@ class TestServers:
     def remove(self) -> None:
         self.valkey.stop()
         self.postgres.stop()
-        for folder in (self.places.cluster_dir.parent, self.places.postgres_socket_dir, self.places.state_dir):
+        for folder in (
+            self.places.cluster_dir.parent,
+            self.places.postgres_socket_dir,
+            self.places.state_dir,
+        ):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -82,9 +86,9 @@ def database_server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def broker_url(request: pytest.FixtureRequest) -> str:
     """The URL of a running broker, for the few tests that run a real worker."""
     servers = request.config.stash[_key]
     if os.environ["BROKER_URL"] == servers.places.broker_url:
         servers.valkey.start()
-    yield os.environ["BROKER_URL"]
+    return os.environ["BROKER_URL"]

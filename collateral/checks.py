@@ -1,0 +1,52 @@
+"""One door for the room's figures and times: what the database would refuse is refused here in words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from ledger.core import clock
+from ledger.core.decimals import InexactValue, decimal_places, exact
+from ledger.core.errors import Invalid
+
+
+def exact_for(model: type[Model], field: str, value: object) -> Decimal:
+    """Return `value` as an exact Decimal that fits the column; Invalid (`INEXACT`) where it does not.
+
+    Takes int, Decimal and plain decimal text; a float, NaN, an infinity, negative zero and surplus decimals
+    are refused.
+    """
+    column = model._meta.get_field(field)
+    places: int = column.decimal_places  # type: ignore[union-attr]
+    digits: int = column.max_digits  # type: ignore[union-attr]
+    try:
+        number = exact(value)
+    except InexactValue as error:
+        raise Invalid(str(error), field=field, code="INEXACT") from error
+    if decimal_places(number) > places:
+        raise Invalid(
+            _("%(value)s has more than %(places)s decimal places.") % {"value": value, "places": places},
+            field=field,
+            code="INEXACT",
+        )
+    if abs(number) >= Decimal(10) ** (digits - places):
+        raise Invalid(
+            _("%(value)s is too large for this field.") % {"value": value}, field=field, code="INEXACT"
+        )
+    return number
+
+
+def check_observed_at(observed_at: datetime) -> datetime:
+    """Return the time of an observation; Invalid (`NO_TIME_ZONE`, `FROM_THE_FUTURE`) where it cannot be one."""
+    if observed_at.tzinfo is None:
+        raise Invalid(_("The time needs a zone."), field="observed_at", code="NO_TIME_ZONE")
+    if observed_at > clock.now():
+        raise Invalid(
+            _("%(at)s lies in the future.") % {"at": observed_at.isoformat()},
+            field="observed_at",
+            code="FROM_THE_FUTURE",
+        )
+    return observed_at

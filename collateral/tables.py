@@ -1,0 +1,49 @@
+"""Comma-separated files as the room takes them in: a header that is checked, lines that keep their number."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from django.utils.translation import gettext as _
+
+from ledger.core.errors import Invalid, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """One line that was refused: where, why as a stable code, why in words."""
+
+    line: int
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, line: int, refusal: Refusal) -> LineError:
+        return cls(line, refusal.reason, refusal.message)
+
+
+def read_lines(
+    file: TextIO | Iterable[str], *, columns: Iterable[str], aliases: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, values by column) with blanks trimmed; missing cells are empty.
+
+    `aliases` maps other names of a column to ours. Raises Invalid (`missing_columns`) before the first line
+    when one of `columns` is absent.
+    """
+    reader = csv.DictReader(file, restkey="", restval="")
+    named = {
+        name: (aliases or {}).get(name.strip().lstrip("\ufeff"), name.strip().lstrip("\ufeff"))
+        for name in reader.fieldnames or ()
+    }
+    missing = sorted(set(columns) - set(named.values()))
+    if missing:
+        raise Invalid(
+            _("The file has no column %(names)s.") % {"names": ", ".join(missing)},
+            code="missing_columns",
+            columns=missing,
+        )
+    for row in reader:
+        yield reader.line_num, {named[name]: (row[name] or "").strip() for name in named}

@@ -1,0 +1,43 @@
+"""Who calls, and for which firm.
+
+The room that knows firms makes a :class:`Caller` when it authenticates a request and puts it in
+`request.auth`. Rooms below read from it the book or the broker that rows are scoped by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser
+from rest_framework.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. Without `broker` and `book` it is a house operator, who sees every firm.
+
+    `actor` is what the audit trail shows, `scope` what idempotency keys are unique in, `user` the person;
+    a broker's system has none.
+    """
+
+    actor: str
+    scope: str
+    broker: Any
+    book: Any
+    user: AbstractBaseUser | None = None
+
+    is_authenticated: ClassVar[bool] = True
+    is_active: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+
+    @property
+    def is_person(self) -> bool:
+        return self.user is not None
+
+
+def caller_of(request: Request) -> Caller:
+    """Return the caller of an authenticated request; anything else is a fault of the view."""
+    if not isinstance(request.auth, Caller):
+        raise RuntimeError("this view was reached without an authenticated caller")
+    return request.auth

@@ -1,0 +1,84 @@
+"""Commands over HTTP: every POST carries an `Idempotency-Key` and has its effect once.
+
+The first call's reply is stored with its effect and given again to every retry, marked by the header
+`Idempotency-Replayed: true`; a refusal by the house is a reply like any other. What could not be read, what
+names nothing and what failed on our side is not stored, so the same key may be tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from rest_framework import status
+from rest_framework.exceptions import APIException
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ledger.core.idempotency import Reply, execute_once
+
+from . import problems
+from .callers import Caller, caller_of
+
+KEY_HEADER: Final = "Idempotency-Key"
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+KEY_PATTERN: Final = r"^[\x21-\x7e]{1,255}$"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+class IdempotencyKeyRequired(APIException):
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_code = "idempotency_key_required"
+
+
+class IdempotencyKeyMalformed(APIException):
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_code = "idempotency_key_malformed"
+
+
+def idempotency_key_of(request: Request) -> str:
+    """Return the key the caller chose for this command; raises when it is missing or malformed."""
+    key = request.headers.get(KEY_HEADER, "")
+    if not key:
+        raise IdempotencyKeyRequired(_("A POST needs an Idempotency-Key header of your choice."))
+    if not _KEY.match(key):
+        raise IdempotencyKeyMalformed(_("An Idempotency-Key has 1 to 255 visible ASCII characters."))
+    return key
+
+
+def command_key(caller: Caller, key: str) -> str:
+    """Return the key under which the command's journals and orders are booked, of a bounded length.
+
+    Two callers may choose the same key for different things, so the caller's scope is part of it.
+    """
+    return "api:" + hashlib.sha256(f"{caller.scope}\n{key}".encode()).hexdigest()
+
+
+def once(request: Request, carry_out: Callable[[str], Any], *, success: int = HTTPStatus.CREATED) -> Response:
+    """Run `carry_out(command key)` once for this request's key and answer with what it returned, as JSON.
+
+    Must be called outside a transaction. Raises what :func:`execute_once` raises.
+    """
+    caller, key = caller_of(request), idempotency_key_of(request)
+    reply = execute_once(
+        scope=caller.scope,
+        key=key,
+        route=f"{request.method} {request.get_full_path()}",
+        body=request.data,
+        command=lambda: Reply(int(success), _as_json(carry_out(command_key(caller, key)))),
+        refuse=lambda refusal: Reply(refusal.status, problems.of_refusal(refusal)),
+    )
+    headers = {REPLAYED_HEADER: "true"} if reply.is_replay else {}
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        return problems.response(reply.body, request, headers)
+    return Response(reply.body, status=reply.status, headers=headers)
+
+
+def _as_json(data: Any) -> Any:
+    return json.loads(JSONRenderer().render(data))

@@ -1,0 +1,138 @@
+"""The shape of the published schema: errors on every operation, keys on every command, exact numbers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
+from rest_framework import serializers
+
+from .fields import StrictDecimalField
+from .idempotent import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
+from .problems import PROBLEM_JSON
+
+_READ_PROBLEMS: Final = (401, 403, 404, 422)
+_COMMAND_PROBLEMS: Final = (400, 401, 403, 404, 409, 415, 422)
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField(
+        allow_blank=True, help_text=_("Dotted path into the body, or the query parameter.")
+    )
+    code = serializers.CharField(help_text=_("The broken rule; stable."))
+    detail = serializers.CharField()
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A surplus decimal",
+            response_only=True,
+            status_codes=["422"],
+            value={
+                "type": "urn:lombard:problem:invalid",
+                "title": "Invalid",
+                "status": 422,
+                "detail": "The values of these fields are refused: amount.",
+                "code": "invalid",
+                "errors": [
+                    {"field": "amount", "code": "surplus_decimals", "detail": "No more than 2 decimal places."}
+                ],
+                "details": {},
+                "instance": "/api/v1/clients/C001/cash-deposits",
+                "request_id": "req_0197f2c8a5d47c3e9a1b2c3d4e5f6071",
+            },
+        )
+    ]
+)
+class ProblemSerializer(serializers.Serializer[Any]):
+    """An error (RFC 9457). `code` is stable and meant for machines, `detail` for people."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = FieldErrorSerializer(many=True)
+    details = serializers.DictField(help_text=_("Values that belong to the code."))
+    instance = serializers.CharField(help_text=_("The address that was called."))
+    request_id = serializers.CharField(help_text=_("Quote this to the firm's operator."))
+
+
+class StrictDecimalExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = StrictDecimalField
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        pattern = self.target.pattern if direction == "request" else r"^-?[0-9]+(\.[0-9]+)?$"
+        return {"type": "string", "format": "decimal", "pattern": pattern}
+
+
+class StrictDateExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "ledger.core.api.fields.StrictDateField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "string", "format": "date"}
+
+
+class HouseSchema(AutoSchema):
+    """Adds to every operation what the views do without being told."""
+
+    @property
+    def _is_command(self) -> bool:
+        return self.method == "POST"
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters = list(super().get_override_parameters())
+        if self._is_command:
+            parameters += [
+                OpenApiParameter(
+                    KEY_HEADER,
+                    type={"type": "string", "pattern": KEY_PATTERN, "maxLength": 255},
+                    location=OpenApiParameter.HEADER,
+                    required=True,
+                    description=str(_("Chosen by you; the command has its effect once per key.")),
+                ),
+                OpenApiParameter(
+                    REPLAYED_HEADER,
+                    type=str,
+                    location=OpenApiParameter.HEADER,
+                    response=[200, 201],
+                    description=str(_("`true` when the effect was had by an earlier call.")),
+                ),
+                OpenApiParameter(
+                    "Retry-After",
+                    type=int,
+                    location=OpenApiParameter.HEADER,
+                    response=[409],
+                    description=str(_("Seconds to wait while the first call is in flight.")),
+                ),
+            ]
+        return parameters
+
+    def get_request_serializer(self) -> Any:
+        if self._is_command:
+            return getattr(self.view, "command_serializer_class", None)
+        return super().get_request_serializer()
+
+    def get_response_serializers(self) -> Any:
+        if self._is_command:
+            shown = getattr(self.view, "reply_serializer_class", None) or self.view.serializer_class
+            return {int(self.view.success_status): shown}
+        return super().get_response_serializers()
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return self.method == "GET" and getattr(self.view, "pagination_class", None) is not None
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        responses = super()._get_response_bodies(direction)
+        for code in _COMMAND_PROBLEMS if self._is_command else _READ_PROBLEMS:
+            problem = self._get_response_for_code(
+                ProblemSerializer, str(code), media_types=[PROBLEM_JSON], direction=direction
+            )
+            responses[str(code)] = {**problem, "description": HTTPStatus(code).phrase}
+        return responses

@@ -1,0 +1,100 @@
+"""The firms: who they are to the regulator, what they may do, and the keys of their systems."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import date
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from collateral.models import EntityType
+from ledger.core import clock
+from ledger.core.errors import Invalid
+from ledger.core.events import record_event
+from ledger.models import Book, Location
+
+from .models import ApiKey, Broker
+
+KEY_PREFIX = "lk"
+
+
+@transaction.atomic
+def open_broker(
+    *,
+    code: str,
+    name: str,
+    clearing_location: Location,
+    commission_rate: Decimal,
+    commission_minimum: Decimal,
+    virtual_asset_fee_rate: Decimal,
+    actor: str,
+    entity_type: str = EntityType.LICENSED_CORPORATION,
+    is_virtual_asset_broker: bool = False,
+    va_financing_from: date | None = None,
+    virtual_asset_location: Location | None = None,
+) -> Broker:
+    """Open a firm with a book of its own.
+
+    Raises :class:`Invalid` when a firm that is no virtual asset broker is to finance virtual assets, or is to
+    do so without a place where they lie (26EC5: only a virtual asset broker that carries on margin financing).
+    """
+    if va_financing_from and not is_virtual_asset_broker:
+        raise Invalid(
+            _("Only a virtual asset broker may finance virtual assets."), field="va_financing_from"
+        )
+    if va_financing_from and virtual_asset_location is None:
+        raise Invalid(
+            _("Financing virtual assets needs a place where they lie."), field="virtual_asset_location"
+        )
+    broker = Broker.objects.create(
+        code=code,
+        name=name,
+        entity_type=entity_type,
+        book=Book.objects.create(code=code, name=name),
+        is_virtual_asset_broker=is_virtual_asset_broker,
+        va_financing_from=va_financing_from,
+        clearing_location=clearing_location,
+        virtual_asset_location=virtual_asset_location,
+        commission_rate=commission_rate,
+        commission_minimum=commission_minimum,
+        virtual_asset_fee_rate=virtual_asset_fee_rate,
+    )
+    record_event("margin.broker.opened", broker, actor=actor, broker_code=code)
+    return broker
+
+
+@transaction.atomic
+def issue_api_key(*, broker: Broker, label: str, actor: str) -> tuple[ApiKey, str]:
+    """Make a key for a broker's system and return it with its secret, which is shown this once."""
+    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        broker=broker, label=label, prefix=prefix, secret_hash=_hash(secret), created_at=clock.now()
+    )
+    record_event("margin.api_key.issued", key, actor=actor, broker_code=broker.code)
+    return key, f"{KEY_PREFIX}_{prefix}_{secret}"
+
+
+@transaction.atomic
+def revoke_api_key(*, key: ApiKey, actor: str) -> None:
+    """End a key at once; revoking it again changes nothing."""
+    if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=clock.now()):
+        record_event("margin.api_key.revoked", key, actor=actor, broker_code=key.broker.code)
+
+
+def find_api_key(token: str) -> ApiKey | None:
+    """Return the live key that `token` belongs to, or None; the secret is compared in constant time."""
+    kind, _first, rest = token.partition("_")
+    prefix, _second, secret = rest.partition("_")
+    key = ApiKey.objects.select_related("broker__book").filter(prefix=prefix, revoked_at__isnull=True).first()
+    expected = key.secret_hash if key else _hash("")
+    matches = hmac.compare_digest(expected, _hash(secret))
+    return key if matches and kind == KEY_PREFIX and secret else None
+
+
+def _hash(secret: str) -> str:
+    """Secrets are 256 random bits, so one round of SHA-256 is as good as a slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()

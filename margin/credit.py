@@ -1,0 +1,115 @@
+"""The gate before new credit: what must hold, inside the transaction, before anything leaves or is lent.
+
+The facility row is the lock: issuing a call, drawing, withdrawing and selling all take it first, so none of
+them acts on what another is about to change. Repayment and deposit never ask here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from ledger.core import clock
+from ledger.core.decimals import ZERO, plain
+from ledger.core.errors import Forbidden, Refusal
+
+from .models import Client, Facility, LoanMovement, MarginCall
+from .valuations import Assessment, assess
+
+
+class CreditRefused(Refusal):
+    """New credit would break a rule of the facility, the firm or the regulator."""
+
+    code = "credit_refused"
+
+
+def lock_facility(client: Client) -> Facility | None:
+    """Lock the client's facility for the rest of the transaction; None when it has none."""
+    return (
+        Facility.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("client__broker__book")
+        .filter(client=client)
+        .first()
+    )
+
+
+def check_withdrawal(facility: Facility | None, *, asset: str, quantity: Decimal) -> None:
+    """Refuse a withdrawal that would leave the loan uncovered (regulation 1.16); the facility is locked."""
+    if facility is None:
+        return
+    after = assess(facility, less={asset: quantity})
+    if after.value.loan == ZERO:
+        return
+    _refuse_under_call(facility)
+    _refuse_stale(after)
+    if after.value.is_above(after.policy.call_utilisation):
+        raise CreditRefused(
+            _("This withdrawal would leave the account %(amount)s short.")
+            % {"amount": plain(after.value.deficiency)},
+            field="quantity",
+            code="withdrawal_leaves_shortfall",
+            deficiency=plain(after.value.deficiency),
+        )
+
+
+def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str, is_paid_out: bool) -> None:
+    """Refuse a drawdown beyond what collateral, limit and the rules on virtual assets allow.
+
+    Raises :class:`CreditRefused` with one of `facility_closed`, `credit_review_overdue`, `open_call`,
+    `stale_price`, `beyond_effective_limit`, `securities_collateral_required`, and :class:`Forbidden`
+    (`va_financing_not_permitted`). The facility is locked by the caller.
+    """
+    client = facility.client
+    if facility.closed_on is not None:
+        raise CreditRefused(_("This facility is closed."), code="facility_closed")
+    if client.credit_review_due_on is None or client.credit_review_due_on < clock.today():
+        raise CreditRefused(_("The client's credit review is missing or overdue."), code="credit_review_overdue")
+    _refuse_under_call(facility)
+    after = assess(facility, more_loan=amount)
+    _refuse_stale(after)
+    if after.value.is_above(after.policy.call_utilisation):
+        raise CreditRefused(
+            _("This drawdown would be %(amount)s beyond the effective limit.")
+            % {"amount": plain(after.value.deficiency)},
+            field="amount",
+            code="beyond_effective_limit",
+            deficiency=plain(after.value.deficiency),
+        )
+    _check_virtual_assets(facility, after, purpose=purpose)
+
+
+def _check_virtual_assets(facility: Facility, after: Assessment, *, purpose: str) -> None:
+    """26EC5: existing securities margin clients only, on sufficient securities collateral."""
+    leans_on_virtual_assets = after.value.loan > after.securities_margin_value
+    if purpose != LoanMovement.Purpose.VIRTUAL_ASSETS and not leans_on_virtual_assets:
+        return
+    permitted = facility.client.broker.va_financing_from
+    approved = facility.client.va_financing_from
+    if permitted is None or approved is None or max(permitted, approved) > clock.today():
+        raise Forbidden(
+            _("This client may not borrow for or against virtual assets."), code="va_financing_not_permitted"
+        )
+    needed = after.policy.securities_share_minimum * after.value.margin_value
+    if after.securities_margin_value == ZERO or after.securities_margin_value < needed:
+        raise CreditRefused(
+            _("Borrowing against virtual assets needs sufficient securities collateral."),
+            code="securities_collateral_required",
+            securities_margin_value=plain(after.securities_margin_value),
+        )
+
+
+def _refuse_under_call(facility: Facility) -> None:
+    if MarginCall.objects.filter(facility=facility, status__in=MarginCall.OPEN).exists():
+        raise CreditRefused(
+            _("Advances and withdrawals stop while a margin call is open."), code="open_call"
+        )
+
+
+def _refuse_stale(after: Assessment) -> None:
+    if after.stale:
+        raise CreditRefused(
+            _("No new credit on stale prices: %(codes)s.") % {"codes": ", ".join(after.stale)},
+            code="stale_price",
+            assets=list(after.stale),
+        )

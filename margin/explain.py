@@ -1,0 +1,160 @@
+"""Why a stored figure is what it is, and proof that it still comes out the same.
+
+An explanation is made from the rows that the valuation names: prices, rates and haircuts are append-only and
+decided haircuts never change, so the same rows give the same cents whatever the market has done since.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from collateral.valuation import AccountValue, Holding, classify, value_account
+from collateral.valuation import explain as explain_value
+
+from .market import NO_MARGIN
+from .models import Valuation, ValuationLine
+from .valuations import debts_of
+
+ONE = Decimal(1)
+
+
+def recompute(valuation: Valuation) -> AccountValue:
+    """Value the account again from the rows the valuation names."""
+    lines = valuation.lines.select_related("asset", "price", "fx_rate", "haircut").order_by("pk")
+    return value_account(
+        [_holding(line) for line in lines],
+        debts_of(valuation.principal, valuation.interest),
+        cash=valuation.cash,
+        credit_limit=valuation.credit_limit,
+    )
+
+
+def explain(valuation: Valuation) -> dict[str, Any]:
+    """Name each price, rate, haircut and rounding that made a valuation, as JSON-safe text.
+
+    `stored` are the figures as kept, `calculation` the kernel's own account of them, `inputs` the rows with
+    their source and time.
+    """
+    value = recompute(valuation)
+    policy = valuation.policy
+    return {
+        "valuation": valuation.pk,
+        "valued_at": valuation.valued_at.isoformat(),
+        "level": valuation.level,
+        "policy": {
+            "id": policy.pk,
+            "valid_from": policy.valid_from.isoformat(),
+            "warn_utilisation": str(policy.warn_utilisation),
+            "call_utilisation": str(policy.call_utilisation),
+            "immediate_utilisation": str(policy.immediate_utilisation),
+        },
+        "stored": _stored(valuation),
+        "inputs": [_inputs(line) for line in _lines(valuation)],
+        "calculation": explain_value(value),
+    }
+
+
+def replay(valuation: Valuation) -> dict[str, Any]:
+    """Compute a valuation again and say whether every stored figure was met to the cent.
+
+    `differences` names the figures that were not; it is empty unless something was tampered with.
+    """
+    value = recompute(valuation)
+    policy = valuation.policy
+    again = {
+        "loan": value.loan,
+        "market_value": value.market_value,
+        "margin_value": value.margin_value,
+        "deficiency": value.deficiency,
+        "utilisation": value.utilisation,
+        "level": str(
+            classify(
+                value,
+                warn=policy.warn_utilisation,
+                call=policy.call_utilisation,
+                immediate=policy.immediate_utilisation,
+            )
+        ),
+    }
+    differences = sorted(name for name, figure in again.items() if getattr(valuation, name) != figure)
+    for line, fresh in zip(_lines(valuation), value.lines, strict=True):
+        if (line.market_value, line.margin_value) != (fresh.market_value, fresh.margin_value):
+            differences.append(f"line:{line.asset.code}")
+    return {
+        "valuation": valuation.pk,
+        "is_equal": not differences,
+        "differences": differences,
+        "stored": _stored(valuation),
+        "replayed": {name: None if figure is None else str(figure) for name, figure in again.items()},
+    }
+
+
+def _lines(valuation: Valuation) -> list[ValuationLine]:
+    return list(valuation.lines.select_related("asset", "price", "fx_rate", "haircut").order_by("pk"))
+
+
+def _holding(line: ValuationLine) -> Holding:
+    if line.price is None:
+        is_money = line.fx_rate is not None
+        price, haircut = (ONE, Decimal(0)) if is_money else (Decimal(0), NO_MARGIN)
+    else:
+        price, haircut = line.price.price, NO_MARGIN
+    if line.haircut is not None:
+        haircut = line.haircut.haircut
+    return Holding(
+        line.asset.code,
+        line.quantity,
+        price,
+        haircut,
+        line.fx_rate.bid if line.fx_rate else ONE,
+        price_ref=line.price_id,
+        fx_ref=line.fx_rate_id,
+        haircut_ref=line.haircut_id,
+    )
+
+
+def _stored(valuation: Valuation) -> dict[str, str | None]:
+    names = (
+        "principal",
+        "interest",
+        "cash",
+        "loan",
+        "market_value",
+        "margin_value",
+        "credit_limit",
+        "deficiency",
+        "utilisation",
+        "level",
+    )
+    figures = {name: getattr(valuation, name) for name in names}
+    return {name: None if figure is None else str(figure) for name, figure in figures.items()}
+
+
+def _inputs(line: ValuationLine) -> dict[str, Any]:
+    return {
+        "asset": line.asset.code,
+        "price": line.price
+        and {
+            "id": line.price_id,
+            "price": str(line.price.price),
+            "currency": line.price.currency,
+            "source": line.price.source,
+            "observed_at": line.price.observed_at.isoformat(),
+        },
+        "fx_rate": line.fx_rate
+        and {
+            "id": line.fx_rate_id,
+            "base": line.fx_rate.base,
+            "quote": line.fx_rate.quote,
+            "bid": str(line.fx_rate.bid),
+            "source": line.fx_rate.source,
+            "observed_at": line.fx_rate.observed_at.isoformat(),
+        },
+        "haircut": line.haircut
+        and {
+            "id": line.haircut_id,
+            "haircut": str(line.haircut.haircut),
+            "valid_from": line.haircut.valid_from.isoformat(),
+        },
+    }

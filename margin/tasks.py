@@ -1,0 +1,87 @@
+"""The clock's way in. Every task is a sweep over what is due and may run twice, late, or beside itself.
+
+A firm whose job fails is logged and does not hold up the others; the next beat finds its work again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from celery import shared_task
+
+from ledger.core import clock
+
+from . import accrual
+from .calls import advance_due, review_calls
+from .models import Broker
+from .sales.execution import advance_sales
+from .sales.outcome import conclude
+from .sales.planning import plan_overdue
+from .sales.settlement import settle_due
+from .valuations import run_valuation
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def value_accounts() -> None:
+    """Value every facility and review its calls; beats within one minute share one run."""
+    moment = clock.now().replace(second=0, microsecond=0)
+
+    def value(broker: Broker) -> None:
+        review_calls(run=run_valuation(broker=broker, at=moment))
+
+    _for_each_broker("value_accounts", value)
+
+
+@shared_task
+def advance_calls() -> None:
+    """Take calls past their due time and plan the sales of those that are overdue."""
+
+    def advance(broker: Broker) -> None:
+        advance_due(broker=broker)
+        plan_overdue(broker=broker)
+
+    _for_each_broker("advance_calls", advance)
+
+
+@shared_task
+def work_sales() -> None:
+    """Work released sales at their venues and conclude what is done."""
+
+    def work(broker: Broker) -> None:
+        advance_sales(broker=broker)
+        conclude(broker=broker)
+
+    _for_each_broker("work_sales", work)
+
+
+@shared_task
+def settle_sales() -> None:
+    """Settle fills that are due and conclude the calls behind them."""
+
+    def settle(broker: Broker) -> None:
+        settle_due(broker=broker)
+        conclude(broker=broker)
+
+    _for_each_broker("settle_sales", settle)
+
+
+@shared_task
+def accrue_interest() -> None:
+    """Accrue every day up to yesterday, then book the months that have ended."""
+
+    def accrue(broker: Broker) -> None:
+        accrual.accrue_due(broker=broker)
+        accrual.post_due(broker=broker)
+
+    _for_each_broker("accrue_interest", accrue)
+
+
+def _for_each_broker(job: str, work: Callable[[Broker], None]) -> None:
+    for broker in Broker.objects.select_related("book").order_by("pk"):
+        try:
+            work(broker)
+        except Exception:
+            logger.exception("job_failed", extra={"job": job, "broker": broker.code})
