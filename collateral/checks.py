@@ -40,7 +40,7 @@ def exact_for(model: type[Model], field: str, value: object) -> Decimal:
 
 
 def check_observed_at(observed_at: datetime) -> datetime:
-    """Return the time of an observation; Invalid (`NO_TIME_ZONE`, `FROM_THE_FUTURE`) where it cannot be one."""
+    """Return when something was observed; Invalid (`NO_TIME_ZONE`, `FROM_THE_FUTURE`) where it cannot be."""
     if observed_at.tzinfo is None:
         raise Invalid(_("The time needs a zone."), field="observed_at", code="NO_TIME_ZONE")
     if observed_at > clock.now():

@@ -103,11 +103,14 @@ def latest_rate(base: str, quote: str, *, at: datetime) -> FxQuote:
 
 
 def _check_sides(base: str, quote: str, bid: object, ask: object) -> tuple[Decimal, Decimal]:
-    known = set(Asset.objects.filter(kind=Asset.Kind.FIAT, code__in=[base, quote]).values_list("code", flat=True))
+    fiat = Asset.objects.filter(kind=Asset.Kind.FIAT, code__in=[base, quote])
+    known = set(fiat.values_list("code", flat=True))
     for field, code in (("base", base), ("quote", quote)):
         if code not in known:
             raise Invalid(
-                _("%(code)s is not a currency of the book.") % {"code": code}, field=field, code="UNKNOWN_CURRENCY"
+                _("%(code)s is not a currency of the book.") % {"code": code},
+                field=field,
+                code="UNKNOWN_CURRENCY",
             )
     if base == quote:
         raise Invalid(_("A currency against itself needs no rate."), field="quote", code="SAME_CURRENCY")

@@ -97,9 +97,11 @@ def propose_haircut(
     with transaction.atomic():
         # Two uploads of one file at once would otherwise both find nothing waiting.
         Asset.objects.select_for_update(no_key=True).get(pk=pledged.pk)
-        if _same_key(proposal).filter(
-            approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, haircut=fraction
-        ).exists():
+        if (
+            _same_key(proposal)
+            .filter(approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, haircut=fraction)
+            .exists()
+        ):
             raise Conflict(_("The same proposal already waits for its checker."), code="already_proposed")
         return approvals.propose(proposal, maker=maker, topic=f"{TOPIC}.proposed")
 
@@ -117,9 +119,7 @@ def check_proposal(proposal: LendingHaircut) -> None:
 
 def check_dates(proposal: LendingHaircut) -> None:
     """Raise Invalid (`RETROACTIVE`) where the haircut would change what past valuations used."""
-    in_force = _same_key(proposal).filter(
-        approval=FourEyes.Approval.APPROVED, valid_from__lte=clock.today()
-    )
+    in_force = _same_key(proposal).filter(approval=FourEyes.Approval.APPROVED, valid_from__lte=clock.today())
     refuse_retroactive(proposal.valid_from, is_effective=in_force.exclude(pk=proposal.pk).exists())
 
 
@@ -188,7 +188,9 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise Invalid(
-            _("%(text)s is no date; write 2026-02-11.") % {"text": text}, field="valid_from", code="NOT_A_DATE"
+            _("%(text)s is no date; write 2026-02-11.") % {"text": text},
+            field="valid_from",
+            code="NOT_A_DATE",
         ) from error
 
 

@@ -192,13 +192,13 @@ def _flag(row: dict[str, str], column: str) -> bool:
         return True
     if row[column] in NO:
         return False
-    raise Invalid(_("%(text)s is neither yes nor no.") % {"text": row[column]}, field=column, code="NOT_A_FLAG")
+    raise Invalid(
+        _("%(text)s is neither yes nor no.") % {"text": row[column]}, field=column, code="NOT_A_FLAG"
+    )
 
 
 @transaction.atomic
-def _import(
-    rows: Iterable[tuple[int, SecurityListing | Invalid]], *, actor: str
-) -> SecuritiesImport:
+def _import(rows: Iterable[tuple[int, SecurityListing | Invalid]], *, actor: str) -> SecuritiesImport:
     errors: list[LineError] = []
     currencies = frozenset(Asset.objects.filter(kind=Asset.Kind.FIAT).values_list("code", flat=True))
     listed: dict[str, SecurityListing] = {}
@@ -291,16 +291,15 @@ def _write_assets(listed: dict[str, SecurityListing], assets: dict[str, Asset]) 
 def _write_instruments(
     listed: dict[str, SecurityListing], assets: dict[str, Asset], actor: str
 ) -> tuple[int, int]:
-    known = {row.asset_id: row for row in Instrument.objects.select_for_update(no_key=True).filter(code__in=listed)}
+    locked = Instrument.objects.select_for_update(no_key=True).filter(code__in=listed)
+    known = {instrument.asset_id: instrument for instrument in locked}
     made: list[Instrument] = []
     changed: list[Instrument] = []
     for code, row in listed.items():
         terms = _terms(row)
         instrument = known.get(assets[code].pk)
         if instrument is None:
-            made.append(
-                Instrument(asset=assets[code], code=code, venue=Instrument.Venue.SEHK, **terms)
-            )
+            made.append(Instrument(asset=assets[code], code=code, venue=Instrument.Venue.SEHK, **terms))
         elif any(getattr(instrument, name) != value for name, value in terms.items()):
             for name, value in terms.items():
                 setattr(instrument, name, value)

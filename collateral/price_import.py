@@ -33,7 +33,8 @@ RETURNING id
 
 _CONTRADICTED = """
 SELECT r.line, p.price
-  FROM unnest(%s::int[], %s::bigint[], %s::numeric[], %s::timestamptz[]) AS r (line, instrument_id, price, observed_at)
+  FROM unnest(%s::int[], %s::bigint[], %s::numeric[], %s::timestamptz[])
+       AS r (line, instrument_id, price, observed_at)
   JOIN collateral_price p USING (instrument_id, observed_at)
  WHERE p.source = %s AND p.price <> r.price
 """

@@ -61,8 +61,10 @@ def record_price(
     `OUT_OF_BAND` beyond its deviation limit against the last price before; Conflict (`CONFLICT`) when the
     source gave another price for the same moment. The previous price stays in force after a refusal.
     """
-    locked = Instrument.objects.select_for_update(of=("self",), no_key=True).select_related("asset").get(
-        pk=instrument.pk
+    locked = (
+        Instrument.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("asset")
+        .get(pk=instrument.pk)
     )
     number = check_price(price, currency, trading_currency=locked.trading_currency)
     check_observed_at(observed_at)
@@ -142,18 +144,20 @@ SELECT i.asset_id, i.code, i.status, i.trading_currency, a.kind, p.id, p.price, 
  WHERE i.asset_id = ANY(%(instruments)s)
 """
 
-# The last two sources of each instrument, each with its own latest price not yet hard-stale; the lower counts.
+# Of the last two sources of each instrument that are not hard-stale, the lower price.
 _LOWER_OF_TWO_SOURCES = """
-SELECT DISTINCT ON (s.instrument_id) s.instrument_id, s.id, s.price, s.observed_at, s.source
-  FROM (SELECT l.*, row_number() OVER (PARTITION BY instrument_id ORDER BY observed_at DESC, id DESC) AS recency
+SELECT DISTINCT ON (instrument_id) instrument_id, id, price, observed_at, source
+  FROM (SELECT last.*,
+               row_number() OVER (PARTITION BY instrument_id ORDER BY observed_at DESC, id DESC) AS recency
           FROM (SELECT DISTINCT ON (p.instrument_id, p.source) p.*
-                  FROM unnest(%(instruments)s::bigint[], %(hard_before)s::timestamptz[]) AS soft (instrument_id, hard_before)
+                  FROM unnest(%(instruments)s::bigint[], %(hard_before)s::timestamptz[])
+                       AS soft (instrument_id, hard_before)
                   JOIN collateral_price p
                     ON p.instrument_id = soft.instrument_id
-                   AND p.observed_at >= soft.hard_before AND p.observed_at <= %(at)s
-                 ORDER BY p.instrument_id, p.source, p.observed_at DESC, p.id DESC) l) s
- WHERE s.recency <= 2
- ORDER BY s.instrument_id, s.price, s.recency
+                   AND p.observed_at BETWEEN soft.hard_before AND %(at)s
+                 ORDER BY p.instrument_id, p.source, p.observed_at DESC, p.id DESC) last) sources
+ WHERE recency <= 2
+ ORDER BY instrument_id, price, recency
 """
 
 

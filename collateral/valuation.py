@@ -30,7 +30,7 @@ RATIO_PLACES: Final = 6
 ROUNDED_HALF_UP: Final = "half up to 0.01"
 ROUNDED_DOWN: Final = "down to 0.01"
 
-Explanation = dict[str, "str | None | list[Explanation]"]
+Explanation = dict[str, "str | list[Explanation] | None"]
 
 
 class Level(StrEnum):
@@ -151,7 +151,8 @@ class AccountValue:
 def value_quantity(holding: Holding, quantity: Decimal) -> tuple[Decimal, Decimal]:
     """Return (market value, margin value) that `quantity` of this holding has at the holding's price.
 
-    >>> value_quantity(Holding("BTC", Decimal("1.5"), Decimal(95000), Decimal("0.60"), Decimal("7.8")), Decimal(1))
+    >>> btc = Holding("BTC", Decimal("1.5"), Decimal(95000), Decimal("0.60"), Decimal("7.8"))
+    >>> value_quantity(btc, Decimal(1))
     (Decimal('741000.00'), Decimal('296400.00'))
     """
     with localcontext(CONTEXT):

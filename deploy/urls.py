@@ -10,6 +10,9 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/v1/reference/", SpectacularRedocView.as_view(url_name="schema"), name="reference"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/reference/", SpectacularRedocView.as_view(url_name="schema"), name="reference"),
+    path("api/v1/", include("ledger.api.urls")),
+    path("api/v1/", include("margin.api.urls")),
+    path("api/", include("ledger.core.api.urls")),
 ]

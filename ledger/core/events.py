@@ -18,14 +18,14 @@ SYSTEM = "system"
 
 def record_event(
     topic: str,
-    subject: models.Model,
+    subject: models.Model | None,
     *,
     actor: str,
     reason: str = "",
     broker_code: str = "",
     **payload: Any,
 ) -> Event:
-    """Write one event about `subject` in the caller's transaction.
+    """Write one event about `subject` (None: the whole house) in the caller's transaction.
 
     `payload` must be JSON-safe: ids, codes and decimal strings. Raises RuntimeError outside a transaction,
     because an event without its change would be a lie.
@@ -35,8 +35,8 @@ def record_event(
     return Event.objects.create(
         topic=topic,
         broker_code=broker_code,
-        subject_type=subject._meta.label_lower,
-        subject_id=str(subject.pk),
+        subject_type=subject._meta.label_lower if subject else "",
+        subject_id=str(subject.pk) if subject else "",
         actor=actor,
         reason=reason,
         payload=payload,

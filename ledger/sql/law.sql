@@ -5,7 +5,7 @@
 --   L3  a balance moves only by its entries, one version each, and stays within its bounds
 --   L4  a reversal is the exact opposite of what it reverses
 --   L5  journals and entries are never updated, deleted or truncated
---   L6  what identifies an asset, an account or a balance never changes
+--   L6  what identifies an asset, a location, an account or a balance never changes
 --   L7  a frozen account takes no entry on the frozen side
 --
 -- Errors of class LB carry the values that broke the rule in DETAIL as JSON.
@@ -148,6 +148,9 @@ END $$;
 CREATE TRIGGER ledger_asset_identity BEFORE UPDATE ON ledger_asset FOR EACH ROW
     WHEN ((OLD.code, OLD.kind, OLD.scale, OLD.is_located) IS DISTINCT FROM (NEW.code, NEW.kind, NEW.scale, NEW.is_located))
     EXECUTE FUNCTION ledger_refuse_new_identity();
+CREATE TRIGGER ledger_location_identity BEFORE UPDATE ON ledger_location FOR EACH ROW
+    WHEN (OLD.code IS DISTINCT FROM NEW.code)
+    EXECUTE FUNCTION ledger_refuse_new_identity();
 CREATE TRIGGER ledger_account_identity BEFORE UPDATE ON ledger_account FOR EACH ROW
     WHEN ((OLD.book_id, OLD.owner, OLD.role, OLD.asset_id, OLD.location_id)
           IS DISTINCT FROM (NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id))
@@ -172,6 +175,7 @@ DROP TRIGGER ledger_account_has_place ON ledger_account;
 DROP FUNCTION ledger_account_has_place();
 DROP TRIGGER ledger_balance_identity ON ledger_balance;
 DROP TRIGGER ledger_account_identity ON ledger_account;
+DROP TRIGGER ledger_location_identity ON ledger_location;
 DROP TRIGGER ledger_asset_identity ON ledger_asset;
 DROP FUNCTION ledger_refuse_new_identity();
 DROP TRIGGER ledger_balance_stays ON ledger_balance;

@@ -99,7 +99,7 @@ class FeeSchedule:
         return total
 
     def fees(self, gross: Decimal) -> Fees:
-        """Return the charges on a sale of `gross` (base currency, exact to the cent); none on a sale of nothing.
+        """Return the charges on a sale of `gross`, in base currency and exact to the cent; nothing costs nothing.
 
         >>> charges = SEHK_JUNE_2025.fees(Decimal("196800.00"))
         >>> charges.stamp_duty, charges.total, charges.net
@@ -180,7 +180,7 @@ SETTLEMENT_UNBOUNDED_FROM: Final = date(2025, 6, 30)
 SEHK_JUNE_2025: Final = sehk_charges_on(
     SETTLEMENT_UNBOUNDED_FROM, commission_rate=Decimal("0.0025"), commission_minimum=Decimal("100.00")
 )
-"""Example: the exchange's charges since 30 June 2025 with the commission of example V04 (0.25%, at least HKD 100)."""
+"""Example: the exchange's charges since 30 June 2025, with the commission of V04: 0.25%, at least HKD 100."""
 
 VATP_EXAMPLE: Final = FeeSchedule(venue_fee_rate=Decimal("0.002"))
-"""Example: a virtual asset platform that charges 0.2% of the proceeds, as in `reference/regulation.md` chapter 15."""
+"""Example: a virtual asset platform that charges 0.2% of the proceeds (`reference/regulation.md` 15)."""

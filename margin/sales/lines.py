@@ -27,9 +27,9 @@ class Candidate:
 
     `quantity` is what is sellable of the holding with this `code`, `step` the board lot or the venue's
     smallest quantity, `price` the limit in quote currency, `fx_rate` base per quote currency (bid). Several
-    candidates may share a code, such as the board lots and the odd lot of one security. `sell_last` marks what
-    the client asked to keep longest. A candidate that cannot be sold now says so with `is_tradable` and `reason`.
-    Raises `ValueError` on a value out of range.
+    candidates may share a code, such as the board lots and the odd lot of one security. `sell_last` marks
+    what the client asked to keep longest. A candidate that cannot be sold now says so with `is_tradable`
+    and `reason`. Raises `ValueError` on a value out of range.
     """
 
     code: str

@@ -116,7 +116,7 @@ class SaleBook:
         return sum(self.leg(index, steps)[1] for index, steps in enumerate(counts) if steps)
 
     def penalised(self, counts: Counts) -> int:
-        """Return what the search makes least: the charges, and the whole proceeds of what is to be sold last."""
+        """Return what the search makes least: the charges, and all proceeds of what is to be sold last."""
         return self.charges(counts) + sum(
             self.leg(index, steps)[0]
             for index, steps in enumerate(counts)
@@ -158,7 +158,7 @@ class SaleBook:
         return counts
 
     def close(self, counts: Counts, order: Sequence[int]) -> Counts | None:
-        """Cure an uncured choice by more of one single candidate, the one that costs least; None if none can."""
+        """Cure an uncured choice by more of a single candidate, the cheapest; None if none can."""
         best: Counts | None = None
         for index in order:
             full = [*counts[:index], self.steps_max[index], *counts[index + 1 :]]

@@ -1,9 +1,9 @@
 """The forced sale planner: the least-cost set of lots that brings an account back to its target.
 
-With shortage `S = L - t min(M, credit limit)` and target utilisation `t`, one dollar sold of an asset cures
-`g = (1 - c) - t (1 - h)` of it. Assets with no cure to give are dropped, the rest are taken in order of cost per
-cure `c / g`, then fitted to whole lots and proved by branch and bound. Sources: `reference/margin-peers.md` 2.9,
-`reference/regulation.md` chapter 2 and examples V02, V03, V08, V13, V14.
+With shortage `S = L - t min(M, credit limit)` and target utilisation `t`, one dollar sold of an asset
+cures `g = (1 - c) - t (1 - h)` of it. Assets with no cure to give are dropped, the rest are taken in order
+of cost per cure `c / g`, then fitted to whole lots and proved by branch and bound. Sources:
+`reference/margin-peers.md` 2.9, `reference/regulation.md` chapter 2 and examples V02, V03, V08, V13, V14.
 
 The plan is pure and deterministic: the same account, prices and candidates give the same plan. Planning again
 after fills, with what is left, is calling the function again.
@@ -85,8 +85,8 @@ class SalePlan:
     """What to sell, in the order in which to sell it, and the account before and after.
 
     Shortages are `loan - target x effective limit`, exact and not rounded; zero or less is cured.
-    `is_optimality_proved` says that no other choice of lots costs less by more than the rounding of the charges;
-    it is only ever true of a plan that cures, and not of one in which dust was cleared.
+    `is_optimality_proved` says that no other choice of lots costs less by more than the rounding of the
+    charges; it is only ever true of a plan that cures, and not of one in which dust was cleared.
     """
 
     outcome: Outcome
@@ -150,13 +150,13 @@ def plan_sale(
 ) -> SalePlan:
     """Plan the least-cost sale that brings utilisation to `target` or below.
 
-    `loan` and `credit_limit` in base currency, exact to the cent. `holdings` are all that is pledged, one per code,
-    also what cannot be sold; `candidates` are the parts that may be. `target` is a ratio above 0 and up to 1.
-    A remainder of a sold leg worth less than `dust_value` is sold as well. Legs come in order of merit.
+    `loan` and `credit_limit` in base currency, exact to the cent. `holdings` are all that is pledged, one per
+    code, also what cannot be sold; `candidates` are the parts that may be. `target` is a ratio above 0 and up
+    to 1. A remainder of a sold leg worth less than `dust_value` is sold as well. Legs come in order of merit.
 
     When nothing tradable can cure, everything that helps is sold, or everything that brings cash if the loan
-    is beyond what all holdings would fetch. Raises `ValueError` on a target out of range, a code held twice or
-    not held, or more offered than held.
+    is beyond what all holdings would fetch. Raises `ValueError` on a target out of range, a code held twice
+    or not held, or more offered than held.
 
     >>> from margin.sales.fees import VATP_EXAMPLE
     >>> btc = Holding("BTC", Decimal("1.5"), Decimal(80000), Decimal("0.60"), Decimal("7.8"))
@@ -167,7 +167,7 @@ def plan_sale(
     """
     with localcontext(CONTEXT):
         target, dust_value = exact(target), exact(dust_value)
-        _check(holdings, candidates, target)
+        _check(holdings, candidates, target, dust_value)
         return _Planning(loan, credit_limit, holdings, candidates, target).plan(dust_value, node_limit)
 
 
@@ -237,7 +237,7 @@ class _Planning:
         return round_half_up(ONE - candidate.fees.marginal_rate - self.target * relief, CURE_PLACES)
 
     def _helpful(self, relaxation: Relaxation) -> list[int]:
-        """Drop what has no cure to give: with `g <= 0` no amount of it helps, unless the credit limit binds."""
+        """Drop what has no cure to give: with `g <= 0` no amount helps, unless the credit limit binds."""
         is_limit_short = self.book.shortages(self.none)[1] > 0
         helpful = []
         for index, candidate in enumerate(self.book.candidates):
@@ -261,7 +261,9 @@ class _Planning:
 
         return sorted(indices, key=merit)
 
-    def _clear_dust(self, counts: Counts, order: Sequence[int], dust_cents: int) -> tuple[Counts, frozenset[int]]:
+    def _clear_dust(
+        self, counts: Counts, order: Sequence[int], dust_cents: int
+    ) -> tuple[Counts, frozenset[int]]:
         """Sell out a leg whose remainder is dust (2.9.6), then let the other legs shrink."""
         cleared: frozenset[int] = frozenset()
         for index in order:
@@ -316,7 +318,9 @@ class _Planning:
             target=self.target,
             legs=legs,
             before=self.before,
-            after=value_account(left, [Debt("loan", self.loan)], cash=proceeds, credit_limit=self.credit_limit),
+            after=value_account(
+                left, [Debt("loan", self.loan)], cash=proceeds, credit_limit=self.credit_limit
+            ),
             is_optimality_proved=is_proved,
             excluded=tuple((code, str(why)) for code, why in self.excluded),
         )
@@ -363,9 +367,13 @@ def _not_offered(holdings: Sequence[Holding], candidates: Sequence[Candidate]) -
     return [(h.code, Excluded.NOT_OFFERED) for h in holdings if h.code not in offered and h.quantity > 0]
 
 
-def _check(holdings: Sequence[Holding], candidates: Sequence[Candidate], target: Decimal) -> None:
+def _check(
+    holdings: Sequence[Holding], candidates: Sequence[Candidate], target: Decimal, dust_value: Decimal
+) -> None:
     if not 0 < target <= 1:
         raise ValueError(f"target {target} is not above 0 and up to 1")
+    if dust_value < 0:
+        raise ValueError(f"dust value {dust_value} is negative")
     left = {holding.code: holding.quantity for holding in holdings}
     if len(left) != len(holdings):
         raise ValueError("a code is held twice; give one holding per code")

@@ -27,7 +27,7 @@ MERIT: Final = 10**24
 WEIGHTS: Final = 1 << 12
 FRACTION_BITS: Final = 32
 ROUNDING_PER_LEG: Final = 106 * CENT
-"""More than rounding can move one leg: stamp duty up to a dollar, five charges, proceeds and margin value a cent."""
+"""More than rounding can move one leg: stamp duty to the dollar, all else to the cent."""
 
 WHOLE: Final = 1 << FRACTION_BITS
 Box = tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ Piece = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
-    """The relaxed optimum within a box: cost, steps in 1/2^32, and what the allowance for rounding may cost."""
+    """The relaxed optimum within a box: cost, steps in 1/2^32, and what curing the rounding may cost."""
 
     bound: int
     steps: tuple[int, ...]
@@ -53,7 +53,7 @@ class Relaxation:
         self._pieces: dict[tuple[int, int, int, int], tuple[int, int, tuple[Piece, ...]]] = {}
 
     def gain_per_step(self, index: int, weight: int = WEIGHTS) -> int:
-        """Return the cure of one step at marginal rates; `weight` WEIGHTS is against the margin value alone."""
+        """Return the cure of one step at marginal rates; full `weight` is against the margin value alone."""
         line = self.lines[index]
         return line.value - line.margin * weight // WEIGHTS - line.marginal_charges
 
@@ -84,7 +84,7 @@ class Relaxation:
         return self._both(box, limit_only, margin_only)
 
     def _both(self, box: Box, limit_side: Relaxed, margin_side: Relaxed) -> Relaxed | None:
-        """Find the weight at which the two shortages are cured together, and mix the fillings on its sides."""
+        """Find the weight that cures both shortages together, and mix the fillings on its two sides."""
         low, high = 0, WEIGHTS
         bound = max(limit_side.bound, margin_side.bound)
         while high - low > 1:

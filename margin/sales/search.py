@@ -19,7 +19,6 @@ from margin.sales.relaxation import FRACTION_BITS, WHOLE, Box, Relaxation, Relax
 COARSE_STEP_FROM: Final = SCALE
 GAP_MAX: Final = 5 * CENT
 STAMP_ROUNDING: Final = SCALE
-COST_PARTS: Final = 10_000
 
 Branch = tuple[int, int, int]
 
@@ -38,8 +37,8 @@ def find_cheapest(
 ) -> Found:
     """Return the least-cost choice that cures, starting from one that does.
 
-    `order` lists the candidates by merit; `curing` is any choice that cures. After `node_limit` nodes the best
-    choice so far is returned unproved.
+    `order` lists the candidates by merit; `curing` is any choice that cures. After `node_limit` nodes the
+    best choice so far is returned unproved.
     """
     return _Search(book, relaxation, order, curing).run(node_limit)
 
@@ -54,7 +53,9 @@ class _Search:
         self._keep(book.trim(curing, order))
 
     def run(self, node_limit: int) -> Found:
-        root: Box = tuple((0, steps if index in self.order else 0) for index, steps in enumerate(self.book.steps_max))
+        root: Box = tuple(
+            (0, steps if index in self.order else 0) for index, steps in enumerate(self.book.steps_max)
+        )
         queue: list[tuple[int, int, Box, Relaxed]] = []
         self._push(queue, root)
         if queue:
@@ -81,7 +82,7 @@ class _Search:
             heapq.heappush(queue, (relaxed.bound, self.nodes, box, relaxed))
 
     def _is_beaten(self, relaxed: Relaxed) -> bool:
-        """Say whether nothing under this relaxed optimum can be better than the incumbent by more than rounding."""
+        """Say whether nothing in this box can be better than the incumbent by more than rounding."""
         return relaxed.bound + relaxed.rounding + self.best_rounding >= self.best_cost * CENT
 
     def _round(self, relaxed: Relaxed) -> None:
@@ -100,11 +101,10 @@ class _Search:
         self.best = counts
         self.best_cost = self.book.penalised(counts)
         stamped = [self.book.candidates[i].fees.stamp_rate > 0 for i, steps in enumerate(counts) if steps]
-        rounding = sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped)
-        self.best_rounding = max(rounding, self.best_cost * CENT // COST_PARTS)
+        self.best_rounding = sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped)
 
     def _branch(self, box: Box, relaxed: Relaxed) -> Branch | None:
-        """Return (candidate, highest step left, lowest step right), or None when the box holds nothing better."""
+        """Return (candidate, highest step left, lowest step right), or None if nothing better is in the box."""
         for index, steps in enumerate(relaxed.steps):
             if self.is_coarse[index] and steps % WHOLE:
                 self._round_up(relaxed)
@@ -137,7 +137,7 @@ class _Search:
             self._offer(counts)
 
     def _widest_gap(self, box: Box, relaxed: Relaxed) -> Branch | None:
-        """Return where the straight pieces are furthest below the real charges, if that is more than rounding."""
+        """Return where the straight pieces are furthest below the real charges, if by more than rounding."""
         widest, branch = GAP_MAX, None
         for index, ((low, high), number) in enumerate(zip(box, relaxed.steps, strict=True)):
             steps = max(number >> FRACTION_BITS, 1)

@@ -40,7 +40,8 @@ def sale_to_target(shortage: Decimal, cost_rate: Decimal, haircut: Decimal, targ
 
     Raises :class:`CannotCure` if `g <= 0`; with a target of 1 that is a haircut not above the cost.
 
-    >>> sale_to_target(Decimal("147347.67"), Decimal("0.002"), Decimal("0.60"), Decimal(1)).quantize(Decimal("0.01"))
+    >>> gross = sale_to_target(Decimal("147347.67"), Decimal("0.002"), Decimal("0.60"), Decimal(1))
+    >>> gross.quantize(Decimal("0.01"))
     Decimal('246400.79')
     """
     if exact(shortage) <= 0:

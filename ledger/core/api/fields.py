@@ -16,11 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from ledger.core.decimals import decimal_places, plain
+from ledger.core.decimals import CENT, CONTEXT, decimal_places, plain
 
 _PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z", re.ASCII)
 _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 _LENGTH_MAX: Final = 80
+
+DECIMAL_SCHEMA: Final = {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 
 
 class StrictDecimalField(serializers.Field):  # type: ignore[type-arg]
@@ -31,8 +33,8 @@ class StrictDecimalField(serializers.Field):  # type: ignore[type-arg]
     """
 
     default_error_messages = {
-        "not_a_string": _("Give an exact number as a string in quotes, such as \"12.50\"."),
-        "not_plain": _("This is not a plain decimal number such as \"12.50\"."),
+        "not_a_string": _('Give an exact number as a string in quotes, such as "12.50".'),
+        "not_plain": _('This is not a plain decimal number such as "12.50".'),
         "negative_zero": _("Negative zero is not a number this ledger keeps."),
         "surplus_decimals": _("No more than {decimal_places} decimal places."),
         "too_large": _("No more than {whole_digits} digits before the decimal point."),
@@ -80,15 +82,25 @@ class StrictDecimalField(serializers.Field):  # type: ignore[type-arg]
             self.fail("below_minimum", minimum=plain(self.minimum))
         return number
 
+    def to_representation(self, value: Decimal) -> str:
+        return plain(value)
+
+
+class MoneyTextField(StrictDecimalField):
+    """An amount to the cent, always shown with two decimals; a `Money` is shown without its currency."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(decimal_places=2, max_digits=20, **options)
+
     def to_representation(self, value: Any) -> str:
-        amount = getattr(value, "amount", value)
-        return plain(amount if isinstance(amount, Decimal) else Decimal(amount))
+        amount: Decimal = getattr(value, "amount", value)
+        return plain(amount.quantize(CENT, context=CONTEXT))
 
 
-def money_field(**options: Any) -> StrictDecimalField:
+def money_field(**options: Any) -> MoneyTextField:
     """An amount to the cent."""
     options.setdefault("help_text", _("An amount with at most two decimals, as a string."))
-    return StrictDecimalField(decimal_places=2, max_digits=20, **options)
+    return MoneyTextField(**options)
 
 
 def quantity_field(**options: Any) -> StrictDecimalField:
@@ -99,7 +111,7 @@ def quantity_field(**options: Any) -> StrictDecimalField:
 
 def rate_field(**options: Any) -> StrictDecimalField:
     """A ratio as a fraction: `"0.60"` is sixty per cent."""
-    options.setdefault("help_text", _("A fraction as a string: \"0.60\" is sixty per cent."))
+    options.setdefault("help_text", _('A fraction as a string: "0.60" is sixty per cent.'))
     return StrictDecimalField(decimal_places=8, max_digits=18, **options)
 
 

@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
-from .fields import StrictDecimalField
+from .fields import DECIMAL_SCHEMA, StrictDecimalField
 from .idempotent import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from .problems import PROBLEM_JSON
 
@@ -68,8 +68,7 @@ class StrictDecimalExtension(OpenApiSerializerFieldExtension):  # type: ignore[n
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        pattern = self.target.pattern if direction == "request" else r"^-?[0-9]+(\.[0-9]+)?$"
-        return {"type": "string", "format": "decimal", "pattern": pattern}
+        return {**DECIMAL_SCHEMA, "pattern": self.target.pattern} if direction == "request" else DECIMAL_SCHEMA
 
 
 class StrictDateExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]

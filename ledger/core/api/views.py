@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
+from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import PermissionDenied
@@ -24,6 +25,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
 
 from .callers import Caller, caller_of
 from .fields import CommandSerializer, accept
@@ -89,10 +91,7 @@ class ApiView(GenericAPIView[Any]):
 
     def known_parameters(self, method: str) -> frozenset[str]:
         """Name the query parameters; an unknown one may be a misspelt filter and would show too much."""
-        return frozenset({BROKER_PARAMETER} if self._is_unbound() else ())
-
-    def _is_unbound(self) -> bool:
-        return self.caller.is_person
+        return frozenset({BROKER_PARAMETER} if self.caller.is_person else ())
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -180,3 +179,15 @@ class Commanding(ApiView):
     def carry_out(self, target: Any, values: dict[str, Any], *, key: str) -> Any:
         """Call the service; `key` is bounded, unique to the caller and stable over retries."""
         raise TypeError(f"{type(self).__name__} does not say how it is carried out")
+
+
+class UnknownAddress(APIView):
+    """An address that is none of ours is a problem like any other, for systems that cannot read a page."""
+
+    authentication_classes = []
+    permission_classes = []
+    metadata_class = None
+    schema = None
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        raise Http404

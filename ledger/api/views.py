@@ -1,0 +1,106 @@
+"""Journals, accounts and balances of the caller's book."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+
+from ledger.core.api.callers import Caller
+from ledger.core.api.views import Detail, Listing, ScopedView
+from ledger.models import Account, Balance, Book, Entry, Journal
+
+from .filters import AccountFilter, BalanceFilter, JournalFilter
+from .serializers import (
+    AccountSerializer,
+    BalanceSerializer,
+    EntrySerializer,
+    JournalDetailSerializer,
+    JournalSerializer,
+)
+
+TAGS = ["Books"]
+
+
+class BookView(ScopedView):
+    """Rows of one book, or of every book for a house operator."""
+
+    @abstractmethod
+    def for_book(self, book: Book | None) -> QuerySet[Any]:
+        """Return the rows of `book`; None stands for all of them."""
+
+    def for_caller(self, caller: Caller) -> QuerySet[Any]:
+        return self.for_book(caller.book)
+
+
+def kept_in(queryset: QuerySet[Any], book: Book | None, path: str = "book") -> QuerySet[Any]:
+    """Keep the rows whose `path` leads to `book`."""
+    return queryset if book is None else queryset.filter(**{path: book})
+
+
+@extend_schema_view(get=extend_schema(operation_id="listJournals", tags=TAGS))
+class JournalListView(Listing, BookView):
+    """Journals, newest first; `client` keeps those that move an account of that client."""
+
+    model = Journal
+    serializer_class = JournalSerializer
+    filterset_class = JournalFilter
+
+    def for_book(self, book: Book | None) -> QuerySet[Journal]:
+        return kept_in(Journal.objects.all(), book)
+
+
+@extend_schema_view(get=extend_schema(operation_id="getJournal", tags=TAGS))
+class JournalView(Detail, BookView):
+    """One journal with its entries, which sum to zero per asset."""
+
+    model = Journal
+    serializer_class = JournalDetailSerializer
+    lookup_field = "pk"
+    lookup_url_kwarg = "id"
+
+    def for_book(self, book: Book | None) -> QuerySet[Journal]:
+        return kept_in(
+            Journal.objects.prefetch_related("entries__account__asset", "entries__account__location"), book
+        )
+
+
+@extend_schema_view(get=extend_schema(operation_id="listAccounts", tags=TAGS))
+class AccountListView(Listing, BookView):
+    """Accounts: what somebody has in one role, of one asset, at one place."""
+
+    model = Account
+    serializer_class = AccountSerializer
+    filterset_class = AccountFilter
+
+    def for_book(self, book: Book | None) -> QuerySet[Account]:
+        return kept_in(Account.objects.select_related("asset", "location"), book)
+
+
+@extend_schema_view(get=extend_schema(operation_id="listAccountEntries", tags=TAGS))
+class AccountEntryListView(Listing, BookView):
+    """The entries of one account, newest first, each with the balance it left behind."""
+
+    model = Entry
+    serializer_class = EntrySerializer
+    staff_permissions = {"GET": "ledger.view_journal"}
+
+    def for_book(self, book: Book | None) -> QuerySet[Entry]:
+        entries = Entry.objects.select_related("account__asset", "account__location")
+        return kept_in(entries, book, "account__book").filter(account=self.kwargs["id"])
+
+
+@extend_schema_view(get=extend_schema(operation_id="listBalances", tags=TAGS))
+class BalanceListView(Listing, BookView):
+    """What stands in the books now, in units, positive on the account's normal side."""
+
+    model = Balance
+    serializer_class = BalanceSerializer
+    filterset_class = BalanceFilter
+    staff_permissions = {"GET": "ledger.view_account"}
+
+    def for_book(self, book: Book | None) -> QuerySet[Balance]:
+        balances = Balance.objects.select_related("account__asset", "account__location")
+        return kept_in(balances, book, "account__book")

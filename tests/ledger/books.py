@@ -1,0 +1,90 @@
+"""Words for the stories: accounts of Harbour Securities and the journals that move things between them."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from django.db import connection
+
+from ledger.accounts import AccountKey, resolve
+from ledger.core.ids import uuid7
+from ledger.models import Book
+from ledger.posting import JournalRequest, credit, debit
+
+DAY = date(2022, 5, 12)
+BANK = AccountKey("nostro", "HKD", location="BANK")
+CAPITAL = AccountKey("house_capital", "HKD")
+
+
+def cash(owner: str) -> AccountKey:
+    return AccountKey("client_cash", "HKD", owner)
+
+
+def pledged(owner: str, asset: str = "BTC", location: str = "VAULT") -> AccountKey:
+    return AccountKey("client_collateral", asset, owner, location)
+
+
+def custody(asset: str = "BTC", location: str = "VAULT") -> AccountKey:
+    return AccountKey("custody", asset, location=location)
+
+
+def move(key: str, to: AccountKey, of: AccountKey, quantity: str, **fields: object) -> JournalRequest:
+    """Debit `to` and credit `of`."""
+    amount = Decimal(quantity)
+    values = {"kind": "transfer", "value_on": DAY} | fields
+    return JournalRequest(key=key, legs=(debit(to, amount), credit(of, amount)), **values)  # type: ignore[arg-type]
+
+
+def cash_in(key: str, owner: str, amount: str, **fields: object) -> JournalRequest:
+    return move(key, BANK, cash(owner), amount, kind="deposit", **fields)
+
+
+def cash_out(key: str, owner: str, amount: str, **fields: object) -> JournalRequest:
+    return move(key, cash(owner), BANK, amount, kind="withdrawal", **fields)
+
+
+def pledge(key: str, owner: str, quantity: str, asset: str = "BTC", location: str = "VAULT") -> JournalRequest:
+    return move(key, custody(asset, location), pledged(owner, asset, location), quantity, kind="pledge")
+
+
+def account_id(book: Book, key: AccountKey) -> int:
+    return resolve(book, [key])[key][0]
+
+
+def sql(statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Go round the application."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def raw_journal(book: Book, entries: int, **columns: object) -> str:
+    """Insert a journal without entries by hand and return its id."""
+    values = {
+        "id": str(uuid7()),
+        "book_id": book.pk,
+        "idempotency_key": f"raw:{uuid7()}",
+        "body_hash": b"\0" * 32,
+        "kind": "transfer",
+        "value_on": DAY,
+        "booked_at": "2022-05-12T09:30:00Z",
+        "actor": "psql",
+        "cause": "",
+        "narrative": "",
+        "entry_count": entries,
+    } | columns
+    names = ", ".join(values)
+    marks = ", ".join(["%s"] * len(values))
+    sql(f"INSERT INTO ledger_journal ({names}) VALUES ({marks})", *values.values())
+    return str(values["id"])
+
+
+def raw_entries(*rows: tuple[object, ...]) -> None:
+    """Insert entries (journal, account, amount, balance after, version) in one statement by hand."""
+    marks = ", ".join(["(%s, %s, %s::text::numeric, %s::text::numeric, %s)"] * len(rows))
+    sql(
+        "INSERT INTO ledger_entry (journal_id, account_id, amount_atoms, balance_atoms, version)"
+        f" VALUES {marks}",
+        *(value for row in rows for value in row),
+    )
