@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from deploy.embedded.places import Places
@@ -37,6 +39,9 @@ else:
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
     _database = env.db("DATABASE_URL")
     CELERY_BROKER_URL = env.str("BROKER_URL")
+
+if not EMBEDDED and env.int("LOMBARD_CLOCK_OFFSET_SECONDS", default=0):
+    raise ImproperlyConfigured("LOMBARD_CLOCK_OFFSET_SECONDS is for the demonstration on embedded servers only")
 
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -189,7 +194,9 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Lombard API",
-    "DESCRIPTION": "Loans against securities, Bitcoin and Ether: collateral, valuations, calls, sales and books.",
+    "DESCRIPTION": (
+        "Loans against securities, Bitcoin and Ether: collateral, valuations, calls, sales and the books."
+    ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -232,7 +239,13 @@ CELERY_WORKER_SEND_TASK_EVENTS = env.bool("LOMBARD_TASK_EVENTS", default=False)
 # Without it a worker opens a new connection for each task.
 CELERY_DB_REUSE_MAX = 100
 # Each periodic job under the name of what it does: {"task": "margin.tasks.…", "schedule": crontab(…)}.
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "value-accounts": {"task": "margin.tasks.value_accounts", "schedule": crontab(minute="*/5")},
+    "advance-calls": {"task": "margin.tasks.advance_calls", "schedule": crontab()},
+    "work-sales": {"task": "margin.tasks.work_sales", "schedule": crontab()},
+    "settle-sales": {"task": "margin.tasks.settle_sales", "schedule": crontab(hour="9-17", minute="*/15")},
+    "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
+}
 
 LOGGING = {
     "version": 1,

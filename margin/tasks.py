@@ -1,6 +1,7 @@
 """The clock's way in. Every task is a sweep over what is due and may run twice, late, or beside itself.
 
-A firm whose job fails is logged and does not hold up the others; the next beat finds its work again.
+A firm whose job fails does not hold up the others; the task then fails as a whole, and the next beat finds
+its work again.
 """
 
 from __future__ import annotations
@@ -80,8 +81,12 @@ def accrue_interest() -> None:
 
 
 def _for_each_broker(job: str, work: Callable[[Broker], None]) -> None:
+    failures: list[Exception] = []
     for broker in Broker.objects.select_related("book").order_by("pk"):
         try:
             work(broker)
-        except Exception:
+        except Exception as error:
             logger.exception("job_failed", extra={"job": job, "broker": broker.code})
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(f"{job} failed for {len(failures)} brokers", failures)

@@ -96,15 +96,17 @@ class Postgres:
 
     def _adopt(self) -> bool:
         pid = self._server_pid()
-        if pid is None:
-            self._disown_stale_locks()
-            return False
-        wait_until(
-            lambda: self.is_ready() or not is_running(pid), seconds=_START_SECONDS_MAX, pause_seconds=0.2
-        )
-        if self.is_ready():
-            return True
-        self.stop()
+        if pid is not None:
+            # It may be starting, recovering, or just dying of the signal that ended its owner.
+            wait_until(
+                lambda: self.is_ready() or not is_running(pid),
+                seconds=_START_SECONDS_MAX,
+                pause_seconds=0.2,
+            )
+            if self.is_ready():
+                return True
+            self.stop()
+        self._disown_stale_locks()
         return False
 
     def _disown_stale_locks(self) -> None:

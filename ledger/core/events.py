@@ -44,8 +44,12 @@ def record_event(
     )
 
 
-def read_events(*, after: tuple[int, int] = (0, 0), limit: int = 100) -> list[Event]:
+def read_events(
+    *, after: tuple[int, int] = (0, 0), limit: int = 100, broker_code: str | None = None
+) -> list[Event]:
     """Return up to `limit` events after the cursor (transaction, id), in commit-safe order.
+
+    `broker_code` keeps the events of one firm; None gives those of all.
 
     Only rows below the horizon of open transactions are given: a sequence number alone would let a
     transaction that commits late slip behind a reader that had already passed it.
@@ -56,9 +60,10 @@ def read_events(*, after: tuple[int, int] = (0, 0), limit: int = 100) -> list[Ev
             SELECT * FROM core_event
              WHERE (transaction, id) > (%s::text::xid8, %s)
                AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+               AND broker_code = coalesce(%s, broker_code)
              ORDER BY transaction, id
              LIMIT %s
             """,
-            [str(after[0]), after[1], limit],
+            [str(after[0]), after[1], broker_code, limit],
         )
     )

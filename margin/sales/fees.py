@@ -99,7 +99,7 @@ class FeeSchedule:
         return total
 
     def fees(self, gross: Decimal) -> Fees:
-        """Return the charges on a sale of `gross`, in base currency and exact to the cent; nothing costs nothing.
+        """Return the charges on a sale of `gross` (base currency, exact to the cent).
 
         >>> charges = SEHK_JUNE_2025.fees(Decimal("196800.00"))
         >>> charges.stamp_duty, charges.total, charges.net

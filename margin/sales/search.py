@@ -104,7 +104,7 @@ class _Search:
         self.best_rounding = sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped)
 
     def _branch(self, box: Box, relaxed: Relaxed) -> Branch | None:
-        """Return (candidate, highest step left, lowest step right), or None if nothing better is in the box."""
+        """Return (candidate, highest step left, lowest right), or None if nothing better is in the box."""
         for index, steps in enumerate(relaxed.steps):
             if self.is_coarse[index] and steps % WHOLE:
                 self._round_up(relaxed)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def test_after_kill_9_of_both_servers_the_next_start_recovers_what_was_committed
         assert client.lrange("calls", 0, -1) == ["Ms Chan"]
     recovered.stop()
     services.stop()
+
+
+def test_a_server_that_dies_while_it_is_being_adopted_is_replaced(places: Places) -> None:
+    Postgres(places).start()
+    dying = server_pid(places)
+    os.kill(dying, signal.SIGSTOP)
+    end = threading.Timer(1, os.kill, (dying, signal.SIGKILL))
+    end.start()
+
+    assert Postgres(places).start() is True
+
+    end.join()
+    assert server_pid(places) != dying
 
 
 def test_a_pid_file_that_names_another_program_does_not_stop_a_start(places: Places) -> None:

@@ -1,0 +1,107 @@
+"""Margin calls and what made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+
+from ledger.core.api.fields import money_field
+from ledger.core.api.views import Detail, Listing
+from margin.explain import explain
+from margin.models import Broker, MarginCall
+
+from .valuation_serializers import ExplanationSerializer
+from .valuations import Reading
+from .views import BrokerView, owned
+
+TAGS = ["Margin calls"]
+
+
+class MarginCallSerializer(serializers.ModelSerializer[MarginCall]):
+    reference = serializers.CharField()
+    client = serializers.CharField(source="facility.client.number")
+    amount = money_field(help_text=_("What has to be brought in."))
+    currency = serializers.CharField(source="amount_currency")
+    is_open = serializers.BooleanField()
+
+    class Meta:
+        model = MarginCall
+        fields = [
+            "id",
+            "reference",
+            "client",
+            "facility",
+            "status",
+            "is_open",
+            "amount",
+            "currency",
+            "is_immediate",
+            "issued_at",
+            "due_at",
+            "overdue_at",
+            "closed_at",
+            "valuation",
+            "closing_valuation",
+        ]
+
+
+class CallExplanationSerializer(ExplanationSerializer):
+    """Each price, rate, haircut and rounding that made a margin call."""
+
+    call = MarginCallSerializer()
+
+
+class MarginCallFilter(django_filters.FilterSet):  # type: ignore[misc]
+    client = django_filters.CharFilter(field_name="facility__client__number")
+    status = django_filters.ChoiceFilter(choices=MarginCall.Status.choices)
+    is_open = django_filters.BooleanFilter(method="open_only", help_text=_("Calls that still run, or not."))
+    due_before = django_filters.IsoDateTimeFilter(field_name="due_at", lookup_expr="lt")
+
+    class Meta:
+        model = MarginCall
+        fields: list[str] = []
+
+    def open_only(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        running = {"status__in": MarginCall.OPEN}
+        return queryset.filter(**running) if value else queryset.exclude(**running)
+
+
+class _Calls(BrokerView):
+    model = MarginCall
+    lookup_field = "pk"
+    lookup_url_kwarg = "id"
+
+    def for_broker(self, broker: Broker | None) -> QuerySet[MarginCall]:
+        calls = MarginCall.objects.select_related("facility__client", "valuation__policy")
+        return owned(calls, broker, "facility__client__broker")
+
+
+@extend_schema_view(get=extend_schema(operation_id="listMarginCalls", tags=TAGS))
+class MarginCallListView(Listing, _Calls):
+    """Margin calls, newest first."""
+
+    serializer_class = MarginCallSerializer
+    filterset_class = MarginCallFilter
+
+
+@extend_schema_view(get=extend_schema(operation_id="getMarginCall", tags=TAGS))
+class MarginCallView(Detail, _Calls):
+    """One margin call."""
+
+    serializer_class = MarginCallSerializer
+
+
+@extend_schema_view(get=extend_schema(operation_id="explainMarginCall", tags=TAGS))
+class MarginCallExplainView(Reading, _Calls):
+    """Each price, rate, haircut and rounding that made the call, now and for ever the same."""
+
+    serializer_class = CallExplanationSerializer
+
+    @staticmethod
+    def read(call: MarginCall) -> dict[str, Any]:
+        return {"call": MarginCallSerializer(call).data, **explain(call.valuation)}

@@ -1,0 +1,47 @@
+from django.urls import path
+
+from .calls import MarginCallExplainView, MarginCallListView, MarginCallView
+from .clients import (
+    CashDepositView,
+    CashWithdrawalView,
+    ClientListView,
+    ClientView,
+    CollateralDepositView,
+    CollateralWithdrawalView,
+)
+from .events import EventFeedView
+from .facilities import DrawdownView, FacilityListView, FacilityView, RepaymentView
+from .sales import (
+    ApproveSaleView,
+    ForcedSaleListView,
+    ForcedSaleView,
+    RejectSaleView,
+    SubmitSaleView,
+)
+from .valuations import ValuationExplainView, ValuationListView, ValuationReplayView, ValuationView
+
+urlpatterns = [
+    path("clients", ClientListView.as_view()),
+    path("clients/<str:number>", ClientView.as_view()),
+    path("clients/<str:number>/collateral-deposits", CollateralDepositView.as_view()),
+    path("clients/<str:number>/collateral-withdrawals", CollateralWithdrawalView.as_view()),
+    path("clients/<str:number>/cash-deposits", CashDepositView.as_view()),
+    path("clients/<str:number>/cash-withdrawals", CashWithdrawalView.as_view()),
+    path("facilities", FacilityListView.as_view()),
+    path("facilities/<int:id>", FacilityView.as_view()),
+    path("facilities/<int:id>/drawdowns", DrawdownView.as_view()),
+    path("facilities/<int:id>/repayments", RepaymentView.as_view()),
+    path("valuations", ValuationListView.as_view()),
+    path("valuations/<int:id>", ValuationView.as_view()),
+    path("valuations/<int:id>/explain", ValuationExplainView.as_view()),
+    path("valuations/<int:id>/replay", ValuationReplayView.as_view()),
+    path("margin-calls", MarginCallListView.as_view()),
+    path("margin-calls/<int:id>", MarginCallView.as_view()),
+    path("margin-calls/<int:id>/explain", MarginCallExplainView.as_view()),
+    path("forced-sales", ForcedSaleListView.as_view()),
+    path("forced-sales/<int:id>", ForcedSaleView.as_view()),
+    path("forced-sales/<int:id>:submit", SubmitSaleView.as_view()),
+    path("forced-sales/<int:id>:approve", ApproveSaleView.as_view()),
+    path("forced-sales/<int:id>:reject", RejectSaleView.as_view()),
+    path("events", EventFeedView.as_view()),
+]
