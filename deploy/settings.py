@@ -208,7 +208,25 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {},
+    # Every set of choices by name: generated names change when a choice is added, and break clients.
+    "ENUM_NAME_OVERRIDES": {
+        "AccountRole": "ledger.models.Role",
+        "AccountFreeze": "ledger.models.Account.Freeze",
+        "AssetKind": "ledger.models.Asset.Kind",
+        "Approval": "ledger.core.models.FourEyes.Approval",
+        "EntityType": "collateral.models.EntityType",
+        "Product": "collateral.models.Product",
+        "InstrumentStatus": "collateral.models.Instrument.Status",
+        "InstrumentVenue": "collateral.models.Instrument.Venue",
+        "ClientKind": "margin.models.Client.Kind",
+        "ClientLanguage": "margin.models.Client.Language",
+        "LoanMovementKind": "margin.models.LoanMovement.Kind",
+        "LoanPurpose": "margin.models.LoanMovement.Purpose",
+        "UtilisationLevel": "margin.models.valuation.Level",
+        "MarginCallStatus": "margin.models.MarginCall.Status",
+        "ForcedSaleStatus": "margin.models.ForcedSale.Status",
+        "SaleOrderStatus": "margin.models.SaleOrder.Status",
+    },
 }
 
 CELERY_TIMEZONE = TIME_ZONE

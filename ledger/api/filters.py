@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from ledger.models import Account, Balance, Entry, Journal, Role
 
 
-class JournalFilter(django_filters.FilterSet):  # type: ignore[misc]
+class JournalFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(method="of_client", help_text=_("Client number."))
     kind = django_filters.CharFilter(help_text=_("For instance `cash_deposit` or `drawdown`."))
     cause = django_filters.CharFilter(help_text=_("What made it, for instance `client:C001`."))
@@ -27,7 +27,7 @@ class JournalFilter(django_filters.FilterSet):  # type: ignore[misc]
         return queryset.filter(Exists(moved))
 
 
-class AccountFilter(django_filters.FilterSet):  # type: ignore[misc]
+class AccountFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="owner", help_text=_("Client number."))
     role = django_filters.ChoiceFilter(choices=Role.choices)
     asset = django_filters.CharFilter(field_name="asset__code")
@@ -38,7 +38,7 @@ class AccountFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
 
-class BalanceFilter(django_filters.FilterSet):  # type: ignore[misc]
+class BalanceFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="account__owner", help_text=_("Client number."))
     role = django_filters.ChoiceFilter(field_name="account__role", choices=Role.choices)
     asset = django_filters.CharFilter(field_name="account__asset__code")

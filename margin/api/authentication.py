@@ -6,19 +6,14 @@ operator, who sees every firm and narrows a call to one with `?broker=CODE`. Sta
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
-from drf_spectacular.authentication import SessionScheme
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from ledger.core.api.callers import Caller
-from ledger.core.api.pagination import refuse_parameter
-from ledger.core.api.views import BROKER_PARAMETER
+from ledger.core.api.callers import BROKER_PARAMETER, Caller
+from ledger.core.api.requests import refuse_parameter
 from margin.brokers import find_api_key
 from margin.models import Broker, Staff
 
@@ -78,20 +73,3 @@ def _broker_of(user: User, code: str | None) -> Broker | None:
     if broker is None:
         raise refuse_parameter(BROKER_PARAMETER, _("You see no such firm."), "unknown_broker")
     return broker
-
-
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = ApiKeyAuthentication
-    name = "apiKey"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A key of the firm, `lk_<prefix>_<secret>`; it sees that firm only.",
-        }
-
-
-class StaffSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]
-    target_class = StaffSessionAuthentication
-    name = "staffSession"

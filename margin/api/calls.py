@@ -56,7 +56,7 @@ class CallExplanationSerializer(ExplanationSerializer):
     call = MarginCallSerializer()
 
 
-class MarginCallFilter(django_filters.FilterSet):  # type: ignore[misc]
+class MarginCallFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="facility__client__number")
     status = django_filters.ChoiceFilter(choices=MarginCall.Status.choices)
     is_open = django_filters.BooleanFilter(method="open_only", help_text=_("Calls that still run, or not."))

@@ -26,7 +26,7 @@ from .views import BrokerView, ClientCommandView, owned
 TAGS = ["Clients"]
 
 
-class ClientFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ClientFilter(django_filters.FilterSet):
     number = django_filters.CharFilter()
 
     class Meta:

@@ -12,7 +12,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ledger.core.api.pagination import KeyPagination, limit_of, refuse_parameter
+from ledger.core.api.pagination import KeyPagination, limit_of
+from ledger.core.api.requests import refuse_parameter
 from ledger.core.api.views import ApiView
 from ledger.core.events import read_events
 from ledger.core.models import Event
@@ -22,7 +23,9 @@ _START: Final = "0-0"
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
-    cursor = serializers.SerializerMethodField(help_text=gettext_lazy("Give it as `after` to go on from here."))
+    cursor = serializers.SerializerMethodField(
+        help_text=gettext_lazy("Give it as `after` to go on from here.")
+    )
     payload = serializers.DictField()
 
     class Meta:
@@ -57,7 +60,9 @@ def cursor_of(event: Event) -> str:
         tags=["Events"],
         responses=EventPageSerializer,
         parameters=[
-            OpenApiParameter("after", str, description=str(gettext_lazy("The cursor of the last event seen."))),
+            OpenApiParameter(
+                "after", str, description=str(gettext_lazy("The cursor of the last event seen."))
+            ),
             OpenApiParameter("limit", int, description=str(KeyPagination.limit_help)),
         ],
     )
@@ -65,8 +70,8 @@ def cursor_of(event: Event) -> str:
 class EventFeedView(ApiView):
     """The firm's events in the order in which they were committed, oldest first.
 
-    The feed is complete: an event appears only when no earlier one can still come. Keep the cursor of the last
-    event you handled; reading again from it never skips one.
+    The feed is complete: an event appears only when no earlier one can still come. Keep the cursor of the
+    last event you handled; reading again from it never skips one.
     """
 
     model = Event

@@ -33,7 +33,7 @@ def facilities_of(broker: Broker | None) -> QuerySet[Facility]:
     return owned(Facility.objects.select_related("client__broker__book"), broker, "client__broker")
 
 
-class FacilityFilter(django_filters.FilterSet):  # type: ignore[misc]
+class FacilityFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="client__number")
 
     class Meta:
@@ -65,7 +65,9 @@ class FacilityListView(Listing, Commanding, BrokerView):
         client = Client.objects.select_related("broker__book").filter(broker=target, number=number).first()
         if client is None:
             raise Invalid(
-                _("There is no client %(number)s.") % {"number": number}, field="client", code="unknown_client"
+                _("There is no client %(number)s.") % {"number": number},
+                field="client",
+                code="unknown_client",
             )
         return clients.open_facility(client=client, actor=self.caller.actor, **values)
 

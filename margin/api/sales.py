@@ -27,7 +27,7 @@ from .views import BrokerView, owned
 TAGS = ["Forced sales"]
 
 
-class ForcedSaleFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ForcedSaleFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="call__facility__client__number")
     call = django_filters.NumberFilter(field_name="call_id")
     status = django_filters.ChoiceFilter(choices=ForcedSale.Status.choices)

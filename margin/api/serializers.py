@@ -89,7 +89,9 @@ class StandingSerializer(serializers.Serializer[Assessment]):
     principal = money_field(source="position.principal")
     interest = money_field(source="position.interest", help_text=_("Booked, and accrued since."))
     cash = money_field(source="value.cash", help_text=_("Cash and unsettled proceeds that are set off."))
-    loan = money_field(source="value.loan", help_text=_("Principal and interest less cash, never below zero."))
+    loan = money_field(
+        source="value.loan", help_text=_("Principal and interest less cash, never below zero.")
+    )
     market_value = money_field(source="value.market_value")
     margin_value = money_field(source="value.margin_value", help_text=_("The most the collateral may carry."))
     effective_limit = money_field(
@@ -127,6 +129,9 @@ class FacilityDetailSerializer(FacilitySerializer):
 
     class Meta(FacilitySerializer.Meta):
         fields = [*FacilitySerializer.Meta.fields, "standing", "standing_refused", "latest_valuation"]
+
+    _standing: Assessment | None
+    _refused: str
 
     def to_representation(self, instance: Facility) -> Any:
         try:
@@ -168,7 +173,9 @@ class _BookedOn(CommandSerializer):
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("Eight thousand HSBC", request_only=True, value={"asset": "00005", "quantity": "8000"}),
+        OpenApiExample(
+            "Eight thousand HSBC", request_only=True, value={"asset": "00005", "quantity": "8000"}
+        ),
         OpenApiExample("Bitcoin", request_only=True, value={"asset": "BTC", "quantity": "1.50000000"}),
     ]
 )
@@ -179,7 +186,9 @@ class CollateralMovementSerializer(_BookedOn):
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample("In Hong Kong dollars", request_only=True, value={"currency": "HKD", "amount": "50000.00"})
+        OpenApiExample(
+            "In Hong Kong dollars", request_only=True, value={"currency": "HKD", "amount": "50000.00"}
+        )
     ]
 )
 class CashMovementSerializer(_BookedOn):
@@ -189,9 +198,7 @@ class CashMovementSerializer(_BookedOn):
 
 @extend_schema_serializer(
     examples=[
-        OpenApiExample(
-            "Paid out", request_only=True, value={"amount": "250000.00", "purpose": "securities"}
-        )
+        OpenApiExample("Paid out", request_only=True, value={"amount": "250000.00", "purpose": "securities"})
     ]
 )
 class DrawdownSerializer(CommandSerializer):

@@ -74,7 +74,7 @@ class PriceUsedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     price = serializers.CharField()
     currency = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     observed_at = serializers.DateTimeField()
 
 
@@ -83,7 +83,7 @@ class FxRateUsedSerializer(serializers.Serializer[Any]):
     base = serializers.CharField()
     quote = serializers.CharField()
     bid = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     observed_at = serializers.DateTimeField()
 
 

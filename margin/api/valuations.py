@@ -28,7 +28,7 @@ from .views import BrokerView, owned
 TAGS = ["Valuations"]
 
 
-class ValuationFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ValuationFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="facility__client__number")
     facility = django_filters.NumberFilter(field_name="facility_id")
     level = django_filters.ChoiceFilter(choices=Level.choices)

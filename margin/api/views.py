@@ -14,6 +14,8 @@ from ledger.core.api.views import ScopedView
 from ledger.core.errors import Invalid
 from margin.models import Broker, Client
 
+from . import security  # noqa: F401  makes the schema name the ways to sign in
+
 
 class BrokerView(ScopedView):
     """Rows of one firm, or of every firm for a house operator."""

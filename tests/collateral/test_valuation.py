@@ -154,6 +154,7 @@ class TestPrecision:
             held = Holding("ETH", quantity, D(100), D(0))
             value = value_account([held], [Debt("principal", D("1234567890123456789012.34"))])
             seen.append((value.market_value, value.deficiency, value.is_above(D(1)), explain(value)))
+            seen.append(value_quantity(held, quantity))
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -161,6 +162,7 @@ class TestPrecision:
 
         market_value, deficiency, is_above, explanation = seen[0]
         assert market_value == D("1234567890123456789012.35")
+        assert seen[1] == (market_value, market_value)
         assert deficiency == 0
         assert not is_above
         assert (

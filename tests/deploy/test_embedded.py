@@ -141,7 +141,8 @@ def test_after_kill_9_of_both_servers_the_next_start_recovers_what_was_committed
 
 
 def test_a_server_that_dies_while_it_is_being_adopted_is_replaced(places: Places) -> None:
-    Postgres(places).start()
+    owner = Postgres(places)  # kept, so that its dead child stays a zombie
+    owner.start()
     dying = server_pid(places)
     os.kill(dying, signal.SIGSTOP)
     end = threading.Timer(1, os.kill, (dying, signal.SIGKILL))
@@ -150,6 +151,7 @@ def test_a_server_that_dies_while_it_is_being_adopted_is_replaced(places: Places
     assert Postgres(places).start() is True
 
     end.join()
+    assert owner.is_ready()
     assert server_pid(places) != dying
 
 

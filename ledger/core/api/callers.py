@@ -7,10 +7,13 @@ The room that knows firms makes a :class:`Caller` when it authenticates a reques
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from rest_framework.request import Request
+
+# A house operator narrows a call to one firm with it.
+BROKER_PARAMETER: Final = "broker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +42,5 @@ class Caller:
 def caller_of(request: Request) -> Caller:
     """Return the caller of an authenticated request; anything else is a fault of the view."""
     if not isinstance(request.auth, Caller):
-        raise RuntimeError("this view was reached without an authenticated caller")
+        raise TypeError("this view was reached without an authenticated caller")
     return request.auth

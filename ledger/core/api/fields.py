@@ -25,11 +25,11 @@ _LENGTH_MAX: Final = 80
 DECIMAL_SCHEMA: Final = {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 
 
-class StrictDecimalField(serializers.Field):  # type: ignore[type-arg]
+class StrictDecimalField(serializers.Field):
     """A decimal as a JSON string such as `"12.50"`: no exponent, no NaN, no surplus decimals, no `-0`.
 
-    Nothing is rounded: a value that does not fit is refused with `not_a_string`, `not_plain`, `negative_zero`,
-    `surplus_decimals`, `too_large`, `not_positive` or `below_minimum`.
+    Nothing is rounded: a value that does not fit is refused with `not_a_string`, `not_plain`,
+    `negative_zero`, `surplus_decimals`, `too_large`, `not_positive` or `below_minimum`.
     """
 
     default_error_messages = {
@@ -115,7 +115,7 @@ def rate_field(**options: Any) -> StrictDecimalField:
     return StrictDecimalField(decimal_places=8, max_digits=18, **options)
 
 
-class StrictDateField(serializers.Field):  # type: ignore[type-arg]
+class StrictDateField(serializers.Field):
     """A date as `"2022-06-13"`; Python's parser also takes week dates and dates without hyphens."""
 
     default_error_messages = {"not_a_date": _("Give a date as YYYY-MM-DD.")}
@@ -154,7 +154,9 @@ class CommandSerializer(serializers.Serializer[Any]):
         if isinstance(data, dict):
             unknown = sorted(data.keys() - self.fields.keys())
             if unknown:
-                error = serializers.ErrorDetail(self.error_messages["unknown_field"], code="unknown_field")
+                error = serializers.ErrorDetail(
+                    str(self.error_messages["unknown_field"]), code="unknown_field"
+                )
                 raise serializers.ValidationError({name: [error] for name in unknown})
         return super().run_validation(data)
 

@@ -7,13 +7,15 @@ import binascii
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from .requests import refuse_parameter
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 500
@@ -26,9 +28,7 @@ class KeyPagination(BasePagination):
     limit_help = gettext_lazy("Rows on a page, at most 500.")
     cursor_help = gettext_lazy("The `next_cursor` of the page before.")
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         limit = limit_of(request)
         rows = queryset.order_by("-pk")
         if cursor := request.query_params.get("cursor"):
@@ -75,7 +75,9 @@ def limit_of(request: Request) -> int:
     """Return the page size asked for; raises ValidationError naming `limit` when it is out of range."""
     given = request.query_params.get("limit", str(LIMIT_DEFAULT))
     if not (given.isascii() and given.isdigit() and len(given) <= 4 and 1 <= int(given) <= LIMIT_MAX):
-        raise refuse_parameter("limit", _("A number from 1 to %(most)s.") % {"most": LIMIT_MAX}, "out_of_range")
+        raise refuse_parameter(
+            "limit", _("A number from 1 to %(most)s.") % {"most": LIMIT_MAX}, "out_of_range"
+        )
     return int(given)
 
 
@@ -100,7 +102,3 @@ def _decode(cursor: str, model: type[Model]) -> Any:
 
 def _unknown_cursor() -> ValidationError:
     return refuse_parameter("cursor", _("This is not a cursor of ours."), "unknown_cursor")
-
-
-def refuse_parameter(name: str, message: str, code: str) -> ValidationError:
-    return ValidationError({name: [ErrorDetail(message, code=code)]})

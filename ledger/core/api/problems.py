@@ -41,7 +41,12 @@ class FieldError:
 
 
 def body(
-    *, status: int, code: str, detail: str, errors: Iterable[FieldError] = (), details: Mapping[str, Any] | None = None
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    errors: Iterable[FieldError] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the members of a problem that do not depend on the request it answers."""
     return {
@@ -99,7 +104,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return response(problem, request)
     log.exception("api.request.failed", extra={"request_id": request_id_of(request), "path": request.path})
     return response(
-        body(status=500, code="internal_error", detail=_("Something failed on our side; nothing was changed.")),
+        body(
+            status=500, code="internal_error", detail=_("Something failed on our side; nothing was changed.")
+        ),
         request,
     )
 
@@ -113,7 +120,9 @@ def _of_api_exception(error: exceptions.APIException) -> dict[str, Any]:
         return body(status=422, code="invalid", detail=detail or errors[0].detail, errors=errors)
     code = error.get_codes()
     return body(
-        status=error.status_code, code=code if isinstance(code, str) else error.default_code, detail=str(error.detail)
+        status=error.status_code,
+        code=code if isinstance(code, str) else error.default_code,
+        detail=str(error.detail),
     )
 
 

@@ -1,9 +1,11 @@
-"""The id that ties a reply to its log lines."""
+"""What every request has: an id that ties its reply to its log lines, and parameters that may be wrong."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
+
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from ledger.core.ids import uuid7
 
@@ -19,3 +21,8 @@ def request_id_of(request: Any) -> str:
         known = given if _GIVEN.match(given) else f"req_{uuid7().hex}"
         request.lombard_request_id = known
     return known
+
+
+def refuse_parameter(name: str, message: str, code: str) -> ValidationError:
+    """Return the error that names a query parameter and the rule it breaks."""
+    return ValidationError({name: [ErrorDetail(message, code=code)]})

@@ -40,7 +40,11 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
                 "detail": "The values of these fields are refused: amount.",
                 "code": "invalid",
                 "errors": [
-                    {"field": "amount", "code": "surplus_decimals", "detail": "No more than 2 decimal places."}
+                    {
+                        "field": "amount",
+                        "code": "surplus_decimals",
+                        "detail": "No more than 2 decimal places.",
+                    }
                 ],
                 "details": {},
                 "instance": "/api/v1/clients/C001/cash-deposits",
@@ -57,21 +61,23 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    errors = FieldErrorSerializer(many=True)
+    errors = FieldErrorSerializer(many=True)  # type: ignore[assignment]
     details = serializers.DictField(help_text=_("Values that belong to the code."))
     instance = serializers.CharField(help_text=_("The address that was called."))
     request_id = serializers.CharField(help_text=_("Quote this to the firm's operator."))
 
 
-class StrictDecimalExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class StrictDecimalExtension(OpenApiSerializerFieldExtension):
     target_class = StrictDecimalField
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        return {**DECIMAL_SCHEMA, "pattern": self.target.pattern} if direction == "request" else DECIMAL_SCHEMA
+        return (
+            {**DECIMAL_SCHEMA, "pattern": self.target.pattern} if direction == "request" else DECIMAL_SCHEMA
+        )
 
 
-class StrictDateExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class StrictDateExtension(OpenApiSerializerFieldExtension):
     target_class = "ledger.core.api.fields.StrictDateField"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
@@ -120,8 +126,8 @@ class HouseSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         if self._is_command:
-            shown = getattr(self.view, "reply_serializer_class", None) or self.view.serializer_class
-            return {int(self.view.success_status): shown}
+            view: Any = self.view
+            return {int(view.success_status): view.reply_serializer_class or view.serializer_class}
         return super().get_response_serializers()
 
     def _is_list_view(self, serializer: Any = None) -> bool:

@@ -21,23 +21,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.pagination import BasePagination
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from .callers import Caller, caller_of
+from .callers import BROKER_PARAMETER, Caller, caller_of
 from .fields import CommandSerializer, accept
 from .idempotent import once
 from .pagination import PARAMETERS as PAGE_PARAMETERS
-from .pagination import KeyPagination, refuse_parameter
+from .pagination import KeyPagination
 from .parsers import StrictJSONParser
 from .requests import HEADER as REQUEST_ID_HEADER
-from .requests import request_id_of
+from .requests import refuse_parameter, request_id_of
 from .schema import HouseSchema
-
-BROKER_PARAMETER = "broker"
 
 
 class MayCall(BasePermission):
@@ -55,7 +54,7 @@ class MayCall(BasePermission):
 
 
 class ApiView(GenericAPIView[Any]):
-    """What every view of the API has: strict JSON, problems, a request id, permission and known parameters."""
+    """What every view of the API has: strict JSON, a request id, permission, and no unknown parameters."""
 
     model: ClassVar[type[Model]]
     staff_permissions: ClassVar[Mapping[str, str]] = {}
@@ -63,7 +62,7 @@ class ApiView(GenericAPIView[Any]):
 
     parser_classes = [StrictJSONParser]
     permission_classes = [IsAuthenticated, MayCall]
-    pagination_class = KeyPagination
+    pagination_class: type[BasePagination] | None = KeyPagination
     metadata_class = None
     schema = HouseSchema()
 
@@ -166,9 +165,9 @@ class Commanding(ApiView):
             raise TypeError(f"{type(self).__name__} does not say how its result is shown")
         return once(
             request,
-            lambda key: shown(
-                self.carry_out(target, values, key=key), context=self.get_serializer_context()
-            ).data,
+            lambda key: (
+                shown(self.carry_out(target, values, key=key), context=self.get_serializer_context()).data
+            ),
             success=self.success_status,
         )
 
@@ -189,5 +188,5 @@ class UnknownAddress(APIView):
     metadata_class = None
     schema = None
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         raise Http404

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections import Counter
 from dataclasses import replace
-from datetime import date
-from decimal import Decimal
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from collateral.valuation import Debt, Holding, value_account, value_quantity
+from collateral.valuation import Holding, value_account
 from ledger.core.decimals import round_half_up
-from margin.sales.fees import SEHK_JUNE_2025, VATP_EXAMPLE, FeeSchedule, sehk_charges_on
+from margin.sales.fees import SEHK_JUNE_2025, VATP_EXAMPLE, FeeSchedule
 from margin.sales.planner import Candidate, LegReason, Outcome, plan_sale
 
-D = Decimal
-SATOSHI = D("0.00000001")
+from .offers import SATOSHI, D, coins, lots, random_account, rounded_shortage
+
 USD = D("7.8000")
 LOAN = D("1503287.67")
 
@@ -27,35 +21,6 @@ HSBC = Holding("00005", D(8000), D("98.40"), D("0.30"))
 TENCENT = Holding("00700", D(1200), D("512.50"), D("0.30"))
 BITCOIN = Holding("BTC", D("1.5"), D("95000"), D("0.60"), USD)
 BITCOIN_FALLEN = replace(BITCOIN, price=D("80000"))
-
-
-def lots(holding, lot, fees=SEHK_JUNE_2025, **kwargs):
-    return Candidate(holding.code, holding.quantity, D(lot), holding.price, fees, **kwargs)
-
-
-def coins(holding, **kwargs):
-    return Candidate(
-        holding.code, holding.quantity, SATOSHI, holding.price, VATP_EXAMPLE, holding.fx_rate, **kwargs
-    )
-
-
-def sold(plan):
-    return {leg.code: leg.quantity for leg in plan.legs}
-
-
-def rounded_shortage(holdings, loan, credit_limit, target, offers, steps):
-    """The shortage after a sale, reckoned with nothing but the kernel and the fee schedules."""
-    left = {holding.code: holding.quantity for holding in holdings}
-    cost = D(0)
-    for offer, number in zip(offers, steps, strict=True):
-        gross = round_half_up(offer.step * number * offer.price * offer.fx_rate)
-        fees = offer.fees.fees(gross)
-        loan -= fees.net
-        cost += fees.total
-        left[offer.code] -= offer.step * number
-    margin_value = sum(value_quantity(holding, left[holding.code])[1] for holding in holdings)
-    limit = margin_value if credit_limit is None else min(margin_value, credit_limit)
-    return loan - target * limit, cost
 
 
 class TestExamples:
@@ -329,6 +294,20 @@ class TestWhatMayBeSold:
         assert plan.loan_after <= min(plan.margin_value_after, D(950000))
         assert plan.is_optimality_proved
 
+    def test_a_lot_and_two_small_ones_beat_the_single_lot_that_also_cures(self):
+        holdings = [
+            Holding("00001", D(100), D(214), D("0.50")),
+            Holding("00002", D(3000), D(224), D("0.50")),
+            Holding("00003", D(1000), D(25), D("0.30")),
+        ]
+        offers = [lots(holding, lot) for holding, lot in zip(holdings, (100, 1000, 500), strict=True)]
+
+        plan = plan_sale(loan=D("380953.20"), holdings=holdings, candidates=offers, target=D(1))
+        single = plan_sale(loan=D("380953.20"), holdings=holdings, candidates=offers[1:2], target=D(1))
+
+        assert (sold(single), single.total_cost) == ({"00002": 1000}, D("812.46"))
+        assert (sold(plan), plan.total_cost) == ({"00001": 100, "00003": 1000}, D("252.90"))
+
     def test_less_than_a_lot_cannot_be_sold(self):
         odd = replace(HSBC, quantity=D(350))
 
@@ -457,141 +436,3 @@ class TestRefusals:
     def test_a_candidate_out_of_range(self, wrong):
         with pytest.raises(ValueError, match=r"positive|finite"):
             replace(lots(HSBC, 400), **wrong)
-
-
-SCHEDULES = (
-    SEHK_JUNE_2025,
-    VATP_EXAMPLE,
-    sehk_charges_on(date(2022, 6, 15), D("0.0010"), D("80.00")),
-    FeeSchedule(commission_rate=D("0.03"), commission_minimum=D("5.00")),
-)
-
-
-def random_account(rng, assets):
-    """An account of stocks in lots and two coins, breached by up to a tenth."""
-    holdings, offers = [], []
-    for number in range(assets):
-        is_coin = number < 2
-        lot = SATOSHI if is_coin else D(rng.choice([100, 200, 500, 1000]))
-        quantity = lot * (rng.randint(10**6, 2 * 10**8) if is_coin else rng.randint(1, 60))
-        price = D(rng.randint(10**6, 10**7) if is_coin else rng.randint(100, 60000)) / 100
-        haircut = D(rng.choice(["0.60", "0.70"] if is_coin else ["0.20", "0.30", "0.40", "0.60"]))
-        holdings.append(Holding(f"A{number:02}", quantity, price, haircut))
-        offers.append(lots(holdings[-1], lot, VATP_EXAMPLE if is_coin else rng.choice(SCHEDULES)))
-    margin_value = value_account(holdings, []).margin_value
-    loan = round_half_up(margin_value * rng.randint(1001, 1100) / 1000)
-    return {"loan": loan, "holdings": holdings, "candidates": offers, "target": D("0.95")}
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_twenty_assets_are_planned_and_proved(seed):
-    plan = plan_sale(**random_account(random.Random(seed), assets=20))
-
-    assert plan.outcome is Outcome.CURES
-    assert plan.is_optimality_proved
-    assert plan.shortage_after <= 0
-
-
-@st.composite
-def accounts(draw, *, lots_max=4):
-    holdings, offers = [], []
-    for number in range(draw(st.integers(1, 3))):
-        lot = draw(st.sampled_from([100, 400, 1000]))
-        odd = draw(st.sampled_from([0, 0, 37]))
-        quantity = D(lot * draw(st.integers(1, lots_max)) + odd)
-        price = D(draw(st.integers(50, 60000))) / 100
-        haircut = D(draw(st.sampled_from(["0", "0.05", "0.1", "0.3", "0.5", "0.6", "0.9"])))
-        holdings.append(Holding(f"A{number}", quantity, price, haircut))
-        offers.append(lots(holdings[-1], lot, draw(st.sampled_from(SCHEDULES))))
-    margin_value = value_account(holdings, []).margin_value
-    loan = round_half_up(margin_value * draw(st.integers(960, 1300)) / 1000)
-    limit = round_half_up(loan * draw(st.integers(600, 1050)) / 1000) if draw(st.booleans()) else None
-    target = D(draw(st.sampled_from(["1", "0.95", "0.9"])))
-    return {
-        "loan": loan,
-        "holdings": holdings,
-        "candidates": offers,
-        "target": target,
-        "credit_limit": limit,
-    }
-
-
-def steps_of(plan, offers):
-    quantities = Counter()
-    for leg in plan.legs:
-        quantities[leg.code] += leg.quantity
-    return [int(quantities[offer.code] / offer.step) for offer in offers]
-
-
-def unrounded_shortage(account, steps):
-    """The shortage after a sale none of whose figures is rounded; the account before it is in cents."""
-    loan = account["loan"]
-    margin_value = value_account(account["holdings"], []).margin_value
-    for holding, offer, number in zip(account["holdings"], account["candidates"], steps, strict=True):
-        if number:
-            gross = offer.step * number * offer.price
-            fees = offer.fees
-            commission = max(fees.commission_minimum, gross * fees.commission_rate)
-            settlement = max(fees.settlement_fee_minimum, gross * fees.settlement_fee_rate)
-            if fees.settlement_fee_maximum is not None:
-                settlement = min(settlement, fees.settlement_fee_maximum)
-            rest = fees.marginal_rate - fees.commission_rate - fees.settlement_fee_rate
-            loan -= gross - commission - settlement - gross * rest - fees.trading_tariff
-            margin_value -= offer.step * number * holding.price * (1 - holding.haircut)
-    limit = account["credit_limit"]
-    return loan - account["target"] * (margin_value if limit is None else min(margin_value, limit))
-
-
-class TestLaws:
-    @settings(max_examples=60, deadline=None)
-    @given(accounts(lots_max=12))
-    def test_a_plan_adds_up_and_never_sells_what_is_not_there(self, account):
-        plan = plan_sale(**account)
-
-        held = {holding.code: holding.quantity for holding in account["holdings"]}
-        for leg in plan.legs:
-            assert 0 < leg.quantity <= held[leg.code]
-            assert leg.net == leg.gross - leg.fees.total > 0
-            held[leg.code] -= leg.quantity
-        left = [replace(holding, quantity=held[holding.code]) for holding in account["holdings"]]
-        after = value_account(
-            left,
-            [Debt("loan", account["loan"])],
-            cash=sum(leg.net for leg in plan.legs),
-            credit_limit=account["credit_limit"],
-        )
-        assert plan.margin_value_after == after.margin_value
-        assert plan.loan_after == after.loan
-        assert (plan.outcome is Outcome.CURES) == (plan.shortage_after <= 0)
-
-    @settings(max_examples=60, deadline=None)
-    @given(accounts(lots_max=12))
-    def test_one_step_less_of_any_leg_does_not_cure(self, account):
-        plan = plan_sale(**account)
-        assume(plan.outcome is Outcome.CURES and plan.legs)
-
-        steps = steps_of(plan, account["candidates"])
-        for index, number in enumerate(steps):
-            if number:
-                less = [*steps[:index], number - 1, *steps[index + 1 :]]
-                question = account["holdings"], account["loan"], account["credit_limit"], account["target"]
-                rounded, _ = rounded_shortage(*question, account["candidates"], less)
-                assert max(rounded, unrounded_shortage(account, less)) > 0
-
-    @settings(max_examples=60, deadline=None)
-    @given(accounts())
-    def test_no_choice_of_lots_cures_for_less_than_the_plan_beyond_rounding(self, account):
-        plan = plan_sale(**account)
-        question = account["holdings"], account["loan"], account["credit_limit"], account["target"]
-        offers = account["candidates"]
-
-        cheapest = None
-        for steps in itertools.product(*(range(offer.steps_max + 1) for offer in offers)):
-            short, cost = rounded_shortage(*question, offers, steps)
-            if short <= 0 and unrounded_shortage(account, steps) <= 0:
-                cheapest = cost if cheapest is None else min(cheapest, cost)
-
-        assert (plan.outcome is Outcome.CURES) == (cheapest is not None)
-        if cheapest is not None:
-            assert plan.is_optimality_proved
-            assert plan.total_cost <= cheapest + D("1.11") * max(len(plan.legs), 1)
