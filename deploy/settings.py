@@ -41,7 +41,7 @@ else:
     CELERY_BROKER_URL = env.str("BROKER_URL")
 
 if not EMBEDDED and env.int("LOMBARD_CLOCK_OFFSET_SECONDS", default=0):
-    raise ImproperlyConfigured("LOMBARD_CLOCK_OFFSET_SECONDS is for the demonstration on embedded servers only")
+    raise ImproperlyConfigured("LOMBARD_CLOCK_OFFSET_SECONDS is for the demonstration on embedded servers")
 
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -263,6 +263,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "work-sales": {"task": "margin.tasks.work_sales", "schedule": crontab()},
     "settle-sales": {"task": "margin.tasks.settle_sales", "schedule": crontab(hour="9-17", minute="*/15")},
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
+    "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
+    "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
 }
 
 LOGGING = {

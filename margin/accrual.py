@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 from datetime import date, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, Min, Sum
@@ -92,7 +93,6 @@ def post_due(*, broker: Broker, actor: str = SYSTEM) -> int:
             facility__client__broker=broker, posting__isnull=True, accrued_on__lt=clock.today().replace(day=1)
         )
         .dates("accrued_on", "month")
-        .order_by("datefield")
     )
     return sum(post_month(broker=broker, month=month, actor=actor) for month in list(months))
 
@@ -137,7 +137,7 @@ def _post(facility: Facility, first: date, last: date, actor: str) -> int:
     return 1
 
 
-def _book(facility: Facility, first: date, last: date, amount: Decimal, actor: str) -> object:
+def _book(facility: Facility, first: date, last: date, amount: Decimal, actor: str) -> UUID:
     number, currency, cause = facility.client.number, facility.currency, f"interest:{first:%Y-%m}"
     receivable = AccountKey(Role.INTEREST_RECEIVABLE, currency, number)
     charge = JournalRequest(

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Least, TruncDate
 from django.utils.translation import gettext_lazy as _
 
@@ -193,7 +193,7 @@ def _loan_history(broker: Broker | None) -> Iterable[LoanDay]:
         Valuation.objects.filter(run__in=last_of_day.values("pk"))
         .annotate(on=TruncDate("valued_at", tzinfo=HONG_KONG))
         .values("on")
-        .annotate(total_loan=Sum("loan"), total_margin_value=Sum(F("margin_value")))
+        .annotate(total_loan=Sum("loan"), total_margin_value=Sum("margin_value"))
         .order_by("on")
     )
     return (LoanDay(day["on"], day["total_loan"], day["total_margin_value"]) for day in days)

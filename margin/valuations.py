@@ -6,7 +6,7 @@ complete or says that it is not: an interrupted run is taken up again by whoever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -129,9 +129,9 @@ def store(assessments: Collection[Assessment], *, run: ValuationRun | None = Non
                 valuation=valuation,
                 asset=assessment.market.assets[line.holding.code],
                 quantity=line.holding.quantity,
-                price_id=line.holding.price_ref,
-                fx_rate_id=line.holding.fx_ref,
-                haircut_id=line.holding.haircut_ref,
+                price_id=_row_id(line.holding.price_ref),
+                fx_rate_id=_row_id(line.holding.fx_ref),
+                haircut_id=_row_id(line.holding.haircut_ref),
                 market_value=line.market_value,
                 margin_value=line.margin_value,
             )
@@ -146,6 +146,11 @@ def store(assessments: Collection[Assessment], *, run: ValuationRun | None = Non
 def debts_of(principal: Decimal, interest: Decimal) -> list[Debt]:
     """The two debts of a facility, as the live valuation and its replay both name them."""
     return [Debt("principal", principal), Debt("interest", interest)]
+
+
+def _row_id(reference: Hashable) -> int | None:
+    """The kernel repeats references without reading them; here they are ids of rows."""
+    return reference if isinstance(reference, int) else None
 
 
 def _row(assessment: Assessment, run: ValuationRun | None) -> Valuation:

@@ -105,4 +105,4 @@ class Facility(models.Model):
 
     @property
     def currency(self) -> str:
-        return str(self.credit_limit_currency)
+        return str(self.credit_limit.currency)

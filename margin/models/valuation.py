@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -39,7 +41,7 @@ class ValuationRun(models.Model):
         return f"{self.broker} {self.valued_at:%Y-%m-%d %H:%M}"
 
 
-def amount_field(verbose_name: object) -> ExactDecimalField:
+def amount_field(verbose_name: Any) -> ExactDecimalField:
     return ExactDecimalField(verbose_name, max_digits=30, decimal_places=2)
 
 

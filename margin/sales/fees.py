@@ -108,13 +108,8 @@ class FeeSchedule:
         gross_cents = to_atoms(gross, 2)
         parts = self.cents(gross_cents)
         total_cents = sum(parts)
-        money = [from_atoms(part, 2) for part in parts]
-        return Fees(
-            from_atoms(gross_cents, 2),
-            *money,
-            total=from_atoms(total_cents, 2),
-            net=from_atoms(gross_cents - total_cents, 2),
-        )
+        amounts = (gross_cents, *parts, total_cents, gross_cents - total_cents)
+        return Fees(*(from_atoms(amount, 2) for amount in amounts))
 
     def cents(self, gross_cents: int) -> tuple[int, int, int, int, int, int, int]:
         """Return the same charges as integer cents, in the order in which `Fees` names them."""

@@ -12,7 +12,7 @@ from ledger.core.decimals import round_half_up
 from margin.sales.fees import SEHK_JUNE_2025, VATP_EXAMPLE, FeeSchedule
 from margin.sales.planner import Candidate, LegReason, Outcome, plan_sale
 
-from .offers import SATOSHI, D, coins, lots, random_account, rounded_shortage
+from .offers import SATOSHI, D, coins, lots, random_account, rounded_shortage, sold
 
 USD = D("7.8000")
 LOAN = D("1503287.67")

@@ -1,0 +1,74 @@
+"""The codes that plans, events and journals carry, in words a person reads."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+
+TOPICS: Final[dict[str, Any]] = {
+    "margin.call.issued": _("Call issued"),
+    "margin.call.cured": _("Call met"),
+    "margin.call.passed_due": _("Due time passed"),
+    "margin.call.reached_immediate": _("Reached the level of immediate sale"),
+    "margin.call.planned": _("Sale planned"),
+    "margin.call.replanned": _("Short again: to be planned anew"),
+    "margin.call.sold": _("Settled by sale"),
+    "margin.call.exhausted": _("Nothing left to sell"),
+    "margin.sale.planned": _("Plan made"),
+    "margin.sale.submitted": _("Submitted for release"),
+    "margin.sale.approved": _("Released"),
+    "margin.sale.rejected": _("Release rejected"),
+    "margin.sale.superseded": _("Plan withdrawn"),
+    "margin.sale.blocked": _("Nothing can be sold at present"),
+    "margin.sale.started": _("Execution started"),
+    "margin.sale.filled": _("Execution ended"),
+    "margin.sale.closed": _("Sale closed"),
+    "margin.sale.order_created": _("Order made"),
+    "margin.sale.filled_order": _("Order filled"),
+    "margin.sale.part_filled_order": _("Order filled in part"),
+    "margin.sale.settled_fill": _("Trade settled"),
+    "margin.shortfall.booked": _("Shortfall booked"),
+}
+
+LEG_REASONS: Final[dict[str, Any]] = {
+    "least_cost_in_full": _("Cures at the least cost: all of it"),
+    "least_cost_in_part": _("Cures at the least cost: as much as is needed"),
+    "sell_last": _("The client asked to keep it longest, but the rest does not suffice"),
+    "dust_cleared": _("What would remain is too small to be traded"),
+    "all_that_helps": _("All that helps is sold, and it is not enough"),
+    "best_recovery": _("Sold for the best recovery of the loan"),
+}
+
+EXCLUSIONS: Final[dict[str, Any]] = {
+    "not_offered": _("Not offered for sale"),
+    "not_tradable": _("Cannot be traded now"),
+    "stale_price": _("Its price is too old"),
+    "not_listed": _("Suspended or delisted"),
+    "below_one_step": _("Less than one board lot"),
+    "cannot_cure": _("Selling it would not cure"),
+    "costs_more_than_it_brings": _("Dearer than the others"),
+}
+
+OUTCOMES: Final[dict[str, Any]] = {
+    "cures": _("Reaches the target"),
+    "partial_cure": _("Goes part of the way"),
+    "insolvent": _("Recovers what it can"),
+    "nothing_to_sell": _("Nothing to sell"),
+}
+
+FEES: Final[dict[str, Any]] = {
+    "commission": _("Commission"),
+    "stamp_duty": _("Stamp duty"),
+    "sfc_levy": _("SFC transaction levy"),
+    "afrc_levy": _("AFRC transaction levy"),
+    "trading_fee": _("Trading fee"),
+    "settlement_fee": _("Settlement fee"),
+    "venue_fee": _("Venue fee"),
+    "total": _("Total fees"),
+}
+
+
+def word(table: dict[str, Any], code: str) -> object:
+    """Return the words for a code; a code that has none is shown as it is."""
+    return table.get(code, code)
