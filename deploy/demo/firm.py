@@ -19,11 +19,13 @@ from collateral.models import Instrument
 from collateral.price_import import PriceRow, import_prices
 from collateral.price_policies import approve_price_policy, propose_price_policy
 from deploy.demo import market
+from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.approvals import approve, propose
 from ledger.core.calendars import load_calendars
 from ledger.core.clock import HONG_KONG
-from ledger.models import Asset, Location
+from ledger.models import Asset, Location, Role
+from ledger.posting import JournalRequest, credit, debit, post
 from margin.brokers import open_broker
 from margin.models import Broker, MarginPolicy, RatePlan
 
@@ -41,6 +43,8 @@ ROOMS: Final = ("core", "ledger", "collateral", "margin")
 MIDNIGHT_UTC: Final = time(8)
 OPENS_AT: Final = time(9, 30)
 CLOSES_AT: Final = time(16, 8)
+
+CAPITAL: Final = Decimal("800000000.00")
 
 # House values: the broad market at 30%, shares that swung most at 45%, coins at the floor of 26EC5 or above.
 WIDE_HAIRCUT: Final = Decimal("0.30")
@@ -98,6 +102,20 @@ def found() -> Broker:
         commission_rate=Decimal("0.0025"),
         commission_minimum=Decimal("100.00"),
         virtual_asset_fee_rate=Decimal("0.002"),
+        actor=ADMINISTRATOR,
+    )
+    post(
+        broker.book,
+        JournalRequest(
+            key="opening-capital",
+            kind="capital",
+            legs=(
+                debit(AccountKey(Role.NOSTRO, "HKD"), CAPITAL),
+                credit(AccountKey(Role.HOUSE_CAPITAL, "HKD"), CAPITAL),
+            ),
+            value_on=clock.today(),
+            narrative="Capital and bank lines to lend from",
+        ),
         actor=ADMINISTRATOR,
     )
     _price_policies(maker, checker)

@@ -19,7 +19,7 @@ from margin.calls import cures
 from margin.models import ForcedSale, MarginCall
 
 from .panel import Column, Panel, PanelAdmin, Table, Tile
-from .show import badge, call_badge, link, list_of, money, moment, page_of, percent, sale_badge, time_left
+from .show import badge, call_badge, link, list_of, moment, money, page_of, percent, sale_badge, time_left
 from .timeline import timeline
 
 

@@ -70,7 +70,7 @@ class ClientView(Detail, _Clients):
         return super().get_object()
 
 
-class _Movement(Commanding, ClientCommandView):
+class _Movement(ClientCommandView):
     """A movement that a service of `margin.custody` books."""
 
     model = Journal

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from rest_framework.generics import get_object_or_404
 
 from ledger.core.api.callers import Caller
-from ledger.core.api.views import ScopedView
+from ledger.core.api.views import Commanding, ScopedView
 from ledger.core.errors import Invalid
 from margin.models import Broker, Client
 
@@ -40,7 +40,7 @@ def owned(queryset: QuerySet[Any], broker: Broker | None, path: str) -> QuerySet
     return queryset if broker is None else queryset.filter(**{path: broker})
 
 
-class ClientCommandView(BrokerView):
+class ClientCommandView(Commanding, BrokerView):
     """A command on the client that the address names by its number."""
 
     def for_broker(self, broker: Broker | None) -> QuerySet[Client]:

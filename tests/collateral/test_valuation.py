@@ -151,8 +151,8 @@ class TestPrecision:
 
         def run():
             decimal.setcontext(decimal.Context(prec=28))
-            held = Holding("ETH", quantity, D(100), D(0))
-            value = value_account([held], [Debt("principal", D("1234567890123456789012.34"))])
+            held = Holding("ETH", quantity, D(10_000_000), D(0))
+            value = value_account([held], [Debt("principal", D("123456789012345678901234567.88"))])
             seen.append((value.market_value, value.deficiency, value.is_above(D(1)), explain(value)))
             seen.append(value_quantity(held, quantity))
 
@@ -161,12 +161,12 @@ class TestPrecision:
         thread.join()
 
         market_value, deficiency, is_above, explanation = seen[0]
-        assert market_value == D("1234567890123456789012.35")
+        assert market_value == D("123456789012345678901234567.89")
         assert seen[1] == (market_value, market_value)
         assert deficiency == 0
         assert not is_above
         assert (
-            explanation["holdings"][0]["market_value_unrounded"] == "1234567890123456789012.3456789012345678"
+            explanation["holdings"][0]["market_value_unrounded"] == "123456789012345678901234567.89012345678"
         )
 
     @pytest.mark.parametrize("bad", [1.5, D("NaN"), D("Infinity"), D("-0"), D("-1"), True])
