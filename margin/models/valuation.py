@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ledger.core.fields import ExactDecimalField, price_field, rate_field
+from ledger.core.fields import ExactDecimalField, price_field
 
 
 class Level(models.TextChoices):
@@ -68,8 +68,12 @@ class Valuation(models.Model):
     securities_margin_value = amount_field(_("margin value of securities"))
     credit_limit = amount_field(_("credit limit"))
     deficiency = amount_field(_("margin deficiency"))
-    utilisation = rate_field(
-        _("utilisation"), null=True, help_text=_("Empty where there is a loan and nothing to lend against.")
+    utilisation = ExactDecimalField(
+        _("utilisation"),
+        max_digits=36,
+        decimal_places=6,
+        null=True,
+        help_text=_("Empty where there is a loan and nothing to lend against."),
     )
     level = models.CharField(_("level"), max_length=10, choices=Level.choices)
     has_soft_stale_price = models.BooleanField(_("has soft-stale price"), default=False)
