@@ -144,6 +144,7 @@ if env.bool("LOMBARD_BEHIND_PROXY", default=False):
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hant", _("Traditional Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "deploy" / "locale"]
+FORMAT_MODULE_PATH = "deploy.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "Asia/Hong_Kong"
@@ -171,10 +172,32 @@ STORAGES = {
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Lombard",
     "SITE_HEADER": "Lombard",
+    "SITE_SUBHEADER": _("Margin lending"),
     "SITE_SYMBOL": "account_balance",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "deploy.front_page.favicon"}],
     "SHOW_LANGUAGES": True,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["deploy.front_page.stylesheet"],
+    "DASHBOARD_CALLBACK": "deploy.front_page.dashboard",
+    "SIDEBAR": {"show_search": True, "navigation": "deploy.navigation.sidebar"},
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% 0.012 200)",
+            "100": "oklch(94% 0.026 200)",
+            "200": "oklch(88.5% 0.045 200)",
+            "300": "oklch(80% 0.068 200)",
+            "400": "oklch(70% 0.085 200)",
+            "500": "oklch(58.5% 0.088 200)",
+            "600": "oklch(48% 0.078 202)",
+            "700": "oklch(41% 0.066 203)",
+            "800": "oklch(35% 0.054 204)",
+            "900": "oklch(30% 0.044 205)",
+            "950": "oklch(22% 0.034 206)",
+        },
+    },
 }
 
 REST_FRAMEWORK = {
@@ -195,7 +218,13 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Lombard API",
     "DESCRIPTION": (
-        "Loans against securities, Bitcoin and Ether: collateral, valuations, calls, sales and the books."
+        "Loans against securities, Bitcoin and Ether: collateral, valuations, calls, sales and the books.\n\n"
+        "A firm's key, sent as `Authorization: Bearer lk_...`, sees that firm only; a house operator who"
+        " signed in names a firm with `?broker=CODE`.\n\n"
+        "Every POST carries an `Idempotency-Key` and has its effect once: a retry is given the first reply,"
+        " another body under the same key is refused.\n\n"
+        "Amounts and quantities are strings and exact. Errors are `application/problem+json` with a stable"
+        " `code`."
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
@@ -204,6 +233,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
+    # Without null the page asks a validator on another host about the schema.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,

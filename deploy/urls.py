@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/reference/", SpectacularRedocView.as_view(url_name="schema"), name="reference"),
     path("api/v1/", include("ledger.api.urls")),
+    path("api/v1/", include("collateral.api.urls")),
     path("api/v1/", include("margin.api.urls")),
     path("api/", include("ledger.core.api.urls")),
 ]

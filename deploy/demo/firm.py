@@ -14,7 +14,7 @@ from moneyed import Money
 
 from collateral.fx import record_rate
 from collateral.haircuts import approve_haircut, propose_haircut
-from collateral.instruments import import_securities
+from collateral.instruments import import_securities_file
 from collateral.models import Instrument
 from collateral.price_import import PriceRow, import_prices
 from collateral.price_policies import approve_price_policy, propose_price_policy
@@ -27,7 +27,7 @@ from ledger.core.clock import HONG_KONG
 from ledger.models import Asset, Location, Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.brokers import open_broker
-from margin.models import Broker, MarginPolicy, RatePlan
+from margin.models import Broker, MarginPolicy, RatePlan, Staff
 
 CODE: Final = "HARBOUR"
 HISTORY_FROM: Final = date(2021, 1, 1)
@@ -77,7 +77,8 @@ def import_market() -> int:
     Closing prices of every day; opening prices of the story's days, for what trades at the open.
     """
     load_calendars()
-    import_securities(market.securities(), actor="import")
+    with market.SECURITIES.open(encoding="utf-8", newline="") as file:
+        import_securities_file(file, actor="import")
     shares = import_prices(_share_prices(), source="SEHK daily", actor="import")
     coins = import_prices(_coin_prices(), source="VA daily", actor="import")
     return shares.created + coins.created
@@ -118,6 +119,8 @@ def found() -> Broker:
         ),
         actor=ADMINISTRATOR,
     )
+    for officer in (maker, checker):
+        Staff.objects.create(user=officer, broker=broker)
     _price_policies(maker, checker)
     _haircuts(maker, checker)
     for name, rate in (("Standard", "0.08"), ("Preferred", "0.068")):

@@ -15,31 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
+SECURITIES = DATA / "securities.csv"
 
 # The peg holds USD/HKD within 7.75 to 7.85; there is no daily file of it.
 USD_HKD = Decimal("7.80")
-
-
-@dataclass(frozen=True, slots=True)
-class SecurityRow:
-    """One line of the exchange's list of securities.
-
-    `trading_currency` is an ISO 4217 code; `isin`, `sub_category` and `rmb_counter` (the five-digit code of
-    the renminbi counter) are empty where the exchange gives none.
-    """
-
-    stock_code: str
-    name: str
-    category: str
-    sub_category: str
-    board_lot: int
-    isin: str
-    trading_currency: str
-    rmb_counter: str
-    has_stamp_duty: bool
-    has_closing_auction: bool
-    has_volatility_control: bool
-    spread_table: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +49,6 @@ class VirtualAssetPrice:
     high: Decimal
     low: Decimal
     close: Decimal
-
-
-def securities() -> Iterator[SecurityRow]:
-    """Yield the listed equities, funds and trusts, by stock code."""
-    with (DATA / "securities.csv").open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            yield SecurityRow(
-                stock_code=row["stock_code"],
-                name=row["name"],
-                category=row["category"],
-                sub_category=row["sub_category"],
-                board_lot=int(row["board_lot"]),
-                isin=row["isin"],
-                trading_currency=row["trading_currency"],
-                rmb_counter=row["rmb_counter"],
-                has_stamp_duty=row["stamp_duty"] == "yes",
-                has_closing_auction=row["cas"] == "yes",
-                has_volatility_control=row["vcm"] == "yes",
-                spread_table=int(row["spread_table"]),
-            )
 
 
 def hk_prices(start: date, end: date) -> Iterator[DailyPrice]:

@@ -306,7 +306,7 @@ def _lines_about(
             yield "Starting web, worker and scheduler."
         case Event("ready", ""):
             yield f"Back office  {address}/admin/"
-            yield f"API          {address}/api/v1/docs/"
+            yield f"API          {address}/api/docs/"
             yield from notices(address)
             yield f"Logs are in {places.logs_dir}. Ctrl-C stops everything."
         case Event("restarted", name):

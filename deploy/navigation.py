@@ -1,0 +1,98 @@
+"""The sidebar: what a person may see, grouped as the work is."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
+    (
+        _("Lending"),
+        (
+            ("margin.Client", "group"),
+            ("margin.Facility", "account_balance_wallet"),
+            ("margin.MarginCall", "notifications_active"),
+            ("margin.ForcedSale", "sell"),
+            ("margin.Valuation", "monitoring"),
+            ("margin.LoanMovement", "swap_horiz"),
+        ),
+    ),
+    (
+        _("Collateral"),
+        (
+            ("collateral.Instrument", "candlestick_chart"),
+            ("collateral.Price", "attach_money"),
+            ("collateral.LendingHaircut", "content_cut"),
+            ("collateral.FxRate", "currency_exchange"),
+            ("collateral.PricePolicy", "timer"),
+            ("collateral.EligibleAsset", "verified"),
+        ),
+    ),
+    (
+        _("Books"),
+        (
+            ("ledger.Journal", "menu_book"),
+            ("ledger.Entry", "list_alt"),
+            ("ledger.Account", "account_tree"),
+            ("ledger.Asset", "category"),
+            ("ledger.Location", "warehouse"),
+            ("core.Event", "history"),
+        ),
+    ),
+    (
+        _("Records"),
+        (
+            ("margin.ValuationRun", "update"),
+            ("margin.InterestAccrual", "percent"),
+            ("margin.InterestPosting", "event_available"),
+            ("margin.SaleOrder", "receipt_long"),
+            ("margin.Fill", "task_alt"),
+            ("core.Command", "key_visualizer"),
+        ),
+    ),
+    (
+        _("Settings"),
+        (
+            ("margin.Broker", "domain"),
+            ("margin.MarginPolicy", "rule"),
+            ("margin.RatePlan", "request_quote"),
+            ("margin.ApiKey", "key"),
+            ("margin.Staff", "badge"),
+            ("core.CalendarDay", "calendar_month"),
+            ("auth.User", "person"),
+            ("auth.Group", "groups"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups with the lists that the person may view; a group with none is left out."""
+    today = {"title": _("Today"), "icon": "today", "link": reverse("admin:index")}
+    docs = {"title": _("API documentation"), "icon": "api", "link": reverse("docs")}
+    groups = [{"title": None, "items": [today]}]
+    for number, (title, models) in enumerate(GROUPS):
+        items = [item for label, icon in models if (item := _item(request, label, icon))]
+        if items:
+            groups.append({"title": title, "items": items, "collapsible": number > 2})
+    groups[-1]["items"] = [*groups[-1]["items"], docs]  # type: ignore[misc]
+    return groups
+
+
+def _item(request: HttpRequest, label: str, icon: str) -> dict[str, Any] | None:
+    model = apps.get_model(label)
+    page = admin.site._registry.get(model)
+    if page is None or not page.has_view_permission(request):
+        return None
+    meta = model._meta
+    return {
+        "title": capfirst(meta.verbose_name_plural),
+        "icon": icon,
+        "link": reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist"),
+    }
