@@ -86,7 +86,12 @@ def _tiles(today: Exposure) -> list[Tile]:
     behind = list_of(Valuation, which="latest")
     is_over = today.utilisation is None or today.utilisation > 1
     return [
-        Tile(_("Loans"), money(today.loan_total, "HKD"), behind, _("%(count)s borrowers") % {"count": today.borrower_count}),
+        Tile(
+            _("Loans"),
+            money(today.loan_total, "HKD"),
+            behind,
+            _("%(count)s borrowers") % {"count": today.borrower_count},
+        ),
         Tile(
             _("Margin value"),
             money(today.margin_value, "HKD"),
@@ -137,7 +142,8 @@ def _band_chart(bands: Sequence[Band]) -> Chart:
         [band.label for band in bands],
         [Series(_("accounts"), [band.count for band in bands], colours)],
         links=[
-            (f"{band.label}: {band.count}", list_of(Valuation, which="latest", band=band.key)) for band in bands
+            (f"{band.label}: {band.count}", list_of(Valuation, which="latest", band=band.key))
+            for band in bands
         ],
     )
 
@@ -217,7 +223,9 @@ def _progress(sale: Any, may_release: bool) -> SaleProgress:
         badge=sale_badge(sale),
         expected=money(sale.expected_gross),
         sold=money(sale.brought),
-        done_percent=100 if sale.status == ForcedSale.Status.FILLED else min(int(round_half_up(share * 100, 0)), 100),
+        done_percent=100
+        if sale.status == ForcedSale.Status.FILLED
+        else min(int(round_half_up(share * 100, 0)), 100),
         awaits_me=may_release and sale.status == ForcedSale.Status.SUBMITTED,
     )
 
@@ -228,9 +236,21 @@ def _prices(broker: Broker | None) -> list[Tile]:
     except OutsideCalendar:
         return [Tile(_("Stale prices"), "?", hint=_("No calendar was loaded for today."), tone="danger")]
     if not stale:
-        return [Tile(_("Stale prices"), 0, list_of(Price), _("Every price of pledged assets is fresh."), "success")]
+        return [
+            Tile(
+                _("Stale prices"), 0, list_of(Price), _("Every price of pledged assets is fresh."), "success"
+            )
+        ]
     is_hard = any(price.state is not PriceState.SOFT for price in stale)
-    return [Tile(_("Stale prices"), len(stale), _page_of_stale(stale), _codes(stale), "danger" if is_hard else "warning")]
+    return [
+        Tile(
+            _("Stale prices"),
+            len(stale),
+            _page_of_stale(stale),
+            _codes(stale),
+            "danger" if is_hard else "warning",
+        )
+    ]
 
 
 def _page_of_stale(stale: Sequence[StalePrice]) -> str:
@@ -263,12 +283,15 @@ def _run(broker: Broker | None) -> list[Tile]:
 def _audit() -> Tile:
     last = Event.objects.filter(topic="ledger.audit.completed").order_by("-pk").first()
     if last is None:
-        return Tile(_("Latest audit of the books"), _("None yet"), hint=_("The scheduler runs it every night."))
+        return Tile(
+            _("Latest audit of the books"), _("None yet"), hint=_("The scheduler runs it every night.")
+        )
     findings = last.payload["findings"]
     done = _("%(checks)s checks at %(time)s") % {
         "checks": last.payload["checks"],
         "time": moment(last.occurred_at),
     }
     result = _("%(count)s findings") % {"count": findings} if findings else _("No findings")
-    return Tile(_("Latest audit of the books"), result, page_of(last), done, "danger" if findings else "success")
-
+    return Tile(
+        _("Latest audit of the books"), result, page_of(last), done, "danger" if findings else "success"
+    )

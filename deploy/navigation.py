@@ -76,12 +76,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the groups with the lists that the person may view; a group with none is left out."""
     today = {"title": _("Today"), "icon": "today", "link": reverse("admin:index")}
     docs = {"title": _("API documentation"), "icon": "api", "link": reverse("docs")}
-    groups = [{"title": None, "items": [today]}]
+    groups: list[dict[str, Any]] = [{"title": None, "items": [today]}]
     for number, (title, models) in enumerate(GROUPS):
         items = [item for label, icon in models if (item := _item(request, label, icon))]
         if items:
             groups.append({"title": title, "items": items, "collapsible": number > 2})
-    groups[-1]["items"] = [*groups[-1]["items"], docs]  # type: ignore[misc]
+    groups[-1]["items"] = [*groups[-1]["items"], docs]
     return groups
 
 

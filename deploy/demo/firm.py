@@ -27,7 +27,8 @@ from ledger.core.clock import HONG_KONG
 from ledger.models import Asset, Location, Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.brokers import open_broker
-from margin.models import Broker, MarginPolicy, RatePlan, Staff
+from margin.models import Broker, MarginPolicy, RatePlan
+from margin.staff import assign_staff
 
 CODE: Final = "HARBOUR"
 HISTORY_FROM: Final = date(2021, 1, 1)
@@ -120,7 +121,7 @@ def found() -> Broker:
         actor=ADMINISTRATOR,
     )
     for officer in (maker, checker):
-        Staff.objects.create(user=officer, broker=broker)
+        assign_staff(user=officer, broker=broker, actor=ADMINISTRATOR)
     _price_policies(maker, checker)
     _haircuts(maker, checker)
     for name, rate in (("Standard", "0.08"), ("Preferred", "0.068")):
