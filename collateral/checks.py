@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from django.db.models import Model
 from django.utils.translation import gettext as _
@@ -11,6 +12,8 @@ from django.utils.translation import gettext as _
 from ledger.core import clock
 from ledger.core.decimals import InexactValue, decimal_places, exact
 from ledger.core.errors import Invalid
+
+SOURCE_LENGTH_MAX: Final = 40
 
 
 def exact_for(model: type[Model], field: str, value: object) -> Decimal:
@@ -50,3 +53,14 @@ def check_observed_at(observed_at: datetime) -> datetime:
             code="FROM_THE_FUTURE",
         )
     return observed_at
+
+
+def check_source(source: str) -> str:
+    """Return the name of a source; Invalid (`INVALID_SOURCE`) where it is empty or too long to keep."""
+    if not 0 < len(source) <= SOURCE_LENGTH_MAX:
+        raise Invalid(
+            _("A source has a name of at most %(most)s characters.") % {"most": SOURCE_LENGTH_MAX},
+            field="source",
+            code="INVALID_SOURCE",
+        )
+    return source

@@ -14,7 +14,7 @@ from ledger.core.errors import Conflict, Invalid, NotFound
 from ledger.core.events import record_event
 from ledger.models import Asset
 
-from .checks import check_observed_at, exact_for
+from .checks import check_observed_at, check_source, exact_for
 from .models import FxRate
 from .models.fx import USD_HKD_PEG
 
@@ -50,10 +50,11 @@ def record_rate(
     """Record a rate observed at a source; the same values again answer with the row that was made.
 
     Raises Invalid: `UNKNOWN_CURRENCY`, `SAME_CURRENCY`, `INEXACT`, `NOT_POSITIVE`, `BID_ABOVE_ASK`,
-    `OUT_OF_PEG` (USD/HKD outside 7.75 to 7.85), `FROM_THE_FUTURE`; Conflict (`CONFLICT`) when the source
-    gave other values for the same moment.
+    `OUT_OF_PEG` (USD/HKD outside 7.75 to 7.85), `INVALID_SOURCE`, `FROM_THE_FUTURE`; Conflict (`CONFLICT`)
+    when the source gave other values for the same moment.
     """
-    bid_rate, ask_rate = _check_sides(base, quote, bid, ask)
+    bid_rate, ask_rate = check_rate(base, quote, bid, ask)
+    check_source(source)
     check_observed_at(observed_at)
     rate, is_new = FxRate.objects.get_or_create(
         base=base,
@@ -102,7 +103,8 @@ def latest_rate(base: str, quote: str, *, at: datetime) -> FxQuote:
     return FxQuote(rate.pk, base, quote, rate.bid, rate.ask, rate.observed_at)
 
 
-def _check_sides(base: str, quote: str, bid: object, ask: object) -> tuple[Decimal, Decimal]:
+def check_rate(base: str, quote: str, bid: object, ask: object) -> tuple[Decimal, Decimal]:
+    """Return both sides as exact Decimals, or raise what :func:`record_rate` refuses about them."""
     fiat = Asset.objects.filter(kind=Asset.Kind.FIAT, code__in=[base, quote])
     known = set(fiat.values_list("code", flat=True))
     for field, code in (("base", base), ("quote", quote)):

@@ -163,11 +163,11 @@ def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) ->
     """Propose every line of a file with the columns asset, haircut and valid_from.
 
     `entity_type`, `product` and `reason` may stand beside them. A refused line leaves nothing behind and
-    does not stop the others. Raises Invalid (`missing_columns`).
+    does not stop the others. Raises Invalid (`missing_columns`, `not_text`) before any proposal.
     """
     proposals: dict[int, LendingHaircut] = {}
     errors: list[LineError] = []
-    for line, row in read_lines(file, columns=COLUMNS):
+    for line, row in list(read_lines(file, columns=COLUMNS)):
         try:
             proposals[line] = propose_haircut(
                 asset=row["asset"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, TextIO
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -40,35 +40,6 @@ ISO_CURRENCIES: Final = {"RMB": "CNY"}
 _STOCK_CODE = re.compile(r"[0-9]{5}\Z", re.ASCII)
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]\Z", re.ASCII)
 _BATCH = 1_000
-
-
-class SecurityListing(Protocol):
-    """One line of the exchange's list, as any caller may hold it."""
-
-    @property
-    def stock_code(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def category(self) -> str: ...
-    @property
-    def sub_category(self) -> str: ...
-    @property
-    def board_lot(self) -> int: ...
-    @property
-    def isin(self) -> str: ...
-    @property
-    def trading_currency(self) -> str: ...
-    @property
-    def rmb_counter(self) -> str: ...
-    @property
-    def has_stamp_duty(self) -> bool: ...
-    @property
-    def has_closing_auction(self) -> bool: ...
-    @property
-    def has_volatility_control(self) -> bool: ...
-    @property
-    def spread_table(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +83,7 @@ def read_securities(file: TextIO | Iterable[str]) -> Iterator[tuple[int, Listing
             yield line, refusal
 
 
-def import_securities(rows: Iterable[SecurityListing], *, actor: str) -> SecuritiesImport:
+def import_securities(rows: Iterable[Listing], *, actor: str) -> SecuritiesImport:
     """Create or update the asset and instrument of each listing; a second run changes nothing.
 
     A bad row is left out whole and reported by its place, counted from 1. Codes: `INVALID_CODE`, `REPEATED`,
@@ -198,10 +169,10 @@ def _flag(row: dict[str, str], column: str) -> bool:
 
 
 @transaction.atomic
-def _import(rows: Iterable[tuple[int, SecurityListing | Invalid]], *, actor: str) -> SecuritiesImport:
+def _import(rows: Iterable[tuple[int, Listing | Invalid]], *, actor: str) -> SecuritiesImport:
     errors: list[LineError] = []
     currencies = frozenset(Asset.objects.filter(kind=Asset.Kind.FIAT).values_list("code", flat=True))
-    listed: dict[str, SecurityListing] = {}
+    listed: dict[str, Listing] = {}
     lines: dict[str, int] = {}
     for line, row in rows:
         try:
@@ -226,7 +197,7 @@ def _import(rows: Iterable[tuple[int, SecurityListing | Invalid]], *, actor: str
     )
 
 
-def _check(row: SecurityListing, seen: dict[str, SecurityListing], currencies: frozenset[str]) -> None:
+def _check(row: Listing, seen: dict[str, Listing], currencies: frozenset[str]) -> None:
     rules = (
         ("stock_code", "INVALID_CODE", _STOCK_CODE.match(row.stock_code)),
         ("stock_code", "REPEATED", row.stock_code not in seen),
@@ -264,7 +235,7 @@ def _other_asset(asset: Asset) -> Invalid:
     )
 
 
-def _write_assets(listed: dict[str, SecurityListing], assets: dict[str, Asset]) -> None:
+def _write_assets(listed: dict[str, Listing], assets: dict[str, Asset]) -> None:
     """Create the missing assets, adding them to `assets`, and bring names and ISINs in line."""
     made = [
         Asset(
@@ -288,9 +259,7 @@ def _write_assets(listed: dict[str, SecurityListing], assets: dict[str, Asset]) 
     assets |= {asset.code: asset for asset in Asset.objects.bulk_create(made, batch_size=_BATCH)}
 
 
-def _write_instruments(
-    listed: dict[str, SecurityListing], assets: dict[str, Asset], actor: str
-) -> tuple[int, int]:
+def _write_instruments(listed: dict[str, Listing], assets: dict[str, Asset], actor: str) -> tuple[int, int]:
     locked = Instrument.objects.select_for_update(no_key=True).filter(code__in=listed)
     known = {instrument.asset_id: instrument for instrument in locked}
     made: list[Instrument] = []
@@ -318,7 +287,7 @@ def _write_instruments(
     return len(made), len(changed)
 
 
-def _terms(row: SecurityListing) -> dict[str, Any]:
+def _terms(row: Listing) -> dict[str, Any]:
     return {
         "name": row.name,
         "category": row.category,

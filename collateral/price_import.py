@@ -16,7 +16,7 @@ from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, Refusal
 from ledger.core.events import record_event
 
-from .checks import check_observed_at
+from .checks import check_observed_at, check_source
 from .models import Instrument, Price
 from .prices import check_price
 from .tables import LineError, read_lines
@@ -122,7 +122,9 @@ def import_prices(rows: Iterable[PriceRow], *, source: str, actor: str) -> Price
     A bad line is left out and reported by number; the others are written. Codes: `UNKNOWN_INSTRUMENT`,
     `INEXACT`, `NOT_POSITIVE`, `WRONG_CURRENCY`, `NOT_A_TIME`, `NO_TIME_ZONE`, `FROM_THE_FUTURE`,
     `OUT_OF_ORDER` and `CONFLICT` (the source gave another price for that moment). Jumps are not judged.
+    Raises Invalid (`INVALID_SOURCE`).
     """
+    check_source(source)
     known = Instrument.objects.values_list("code", "pk", "trading_currency")
     lines = _Lines({code: (pk, currency) for code, pk, currency in known})
     checked = lines.checked(rows)

@@ -7,25 +7,34 @@ past holds jumps that no live feed would be believed for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from ledger.core import clock
 from ledger.core.decimals import ZERO
-from ledger.core.errors import Conflict, Invalid
+from ledger.core.errors import Conflict, Invalid, Refusal
 from ledger.core.events import record_event
 
-from .checks import check_observed_at, exact_for
+from .checks import check_observed_at, check_source, exact_for
 from .models import Instrument, Price
 from .price_policies import freshness_at, price_policies_on
 from .staleness import Freshness, PriceState
 
-__all__ = ["PriceQuote", "PriceState", "latest_prices", "record_price"]
+__all__ = [
+    "Observation",
+    "PriceQuote",
+    "PriceState",
+    "check_price",
+    "latest_prices",
+    "record_price",
+    "record_prices",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,16 @@ class PriceQuote:
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One price of a batch, per unit in the currency the instrument trades in."""
+
+    code: str
+    price: object
+    currency: str
+    observed_at: datetime
+
+
 @transaction.atomic
 def record_price(
     *,
@@ -57,9 +76,10 @@ def record_price(
     """Record a live price, per unit in the instrument's trading currency.
 
     The same values again answer with the row that was made. Raises Invalid: `INEXACT`, `NOT_POSITIVE`,
-    `WRONG_CURRENCY`, `FROM_THE_FUTURE`, `NO_PRICE_POLICY` where no policy for the kind of asset is approved,
-    `OUT_OF_BAND` beyond its deviation limit against the last price before; Conflict (`CONFLICT`) when the
-    source gave another price for the same moment. The previous price stays in force after a refusal.
+    `WRONG_CURRENCY`, `INVALID_SOURCE`, `FROM_THE_FUTURE`, `NO_PRICE_POLICY` where no policy for the kind of
+    asset is approved, `OUT_OF_BAND` beyond its deviation limit against the last price before; Conflict
+    (`CONFLICT`) when the source gave another price for the same moment. The previous price stays in force
+    after a refusal.
     """
     locked = (
         Instrument.objects.select_for_update(of=("self",), no_key=True)
@@ -67,6 +87,7 @@ def record_price(
         .get(pk=instrument.pk)
     )
     number = check_price(price, currency, trading_currency=locked.trading_currency)
+    check_source(source)
     check_observed_at(observed_at)
     known = Price.objects.filter(instrument=locked, source=source, observed_at=observed_at).first()
     if known is not None:
@@ -90,6 +111,36 @@ def record_price(
         "collateral.price.recorded", recorded, actor=actor, code=locked.code, price=str(number), source=source
     )
     return recorded
+
+
+@transaction.atomic
+def record_prices(observations: Sequence[Observation], *, source: str, actor: str) -> list[Price | Refusal]:
+    """Record live prices of one source, each on its own; the results stand in the order of the input.
+
+    An item is the row, or what :func:`record_price` would raise, or Invalid (`UNKNOWN_INSTRUMENT`).
+    """
+    known = Instrument.objects.in_bulk({item.code for item in observations}, field_name="code")
+    results: dict[int, Price | Refusal] = {}
+    # Locks are taken in one order, so that two batches at once queue and never deadlock.
+    for place, item in sorted(enumerate(observations), key=lambda pair: (pair[1].code, pair[0])):
+        try:
+            if item.code not in known:
+                raise Invalid(
+                    _("%(code)s is not a known instrument.") % {"code": item.code},
+                    field="code",
+                    code="UNKNOWN_INSTRUMENT",
+                )
+            results[place] = record_price(
+                instrument=known[item.code],
+                price=item.price,
+                currency=item.currency,
+                observed_at=item.observed_at,
+                source=source,
+                actor=actor,
+            )
+        except Refusal as refusal:
+            results[place] = refusal
+    return [results[place] for place in range(len(observations))]
 
 
 def check_price(price: object, currency: str, *, trading_currency: str) -> Decimal:
@@ -169,7 +220,7 @@ def latest_prices(instruments: Iterable[Instrument], *, at: datetime) -> dict[st
     queries by index whatever the number of instruments. Raises OutsideCalendar where a security has to be
     judged on a day that no calendar was loaded for.
     """
-    wanted = {"at": at, "instruments": [instrument.pk for instrument in instruments]}
+    wanted: dict[str, Any] = {"at": at, "instruments": [instrument.pk for instrument in instruments]}
     freshness = freshness_at(at)
     quotes: dict[str, PriceQuote] = {}
     soft: dict[int, tuple[str, Freshness]] = {}

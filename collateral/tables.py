@@ -30,15 +30,23 @@ def read_lines(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, values by column) with blanks trimmed; missing cells are empty.
 
-    `aliases` maps other names of a column to ours. Raises Invalid (`missing_columns`) before the first line
-    when one of `columns` is absent.
+    `aliases` maps other names of a column to ours. Raises Invalid: `missing_columns` before the first line
+    when one of `columns` is absent, `not_text` at a line that is none.
     """
+    try:
+        yield from _lines(file, set(columns), aliases or {})
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise _not_text() from error
+
+
+def _lines(
+    file: TextIO | Iterable[str], columns: set[str], aliases: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(file, restkey="", restval="")
     named = {
-        name: (aliases or {}).get(name.strip().lstrip("\ufeff"), name.strip().lstrip("\ufeff"))
-        for name in reader.fieldnames or ()
+        name: aliases.get(name.strip(" \ufeff"), name.strip(" \ufeff")) for name in reader.fieldnames or ()
     }
-    missing = sorted(set(columns) - set(named.values()))
+    missing = sorted(columns - set(named.values()))
     if missing:
         raise Invalid(
             _("The file has no column %(names)s.") % {"names": ", ".join(missing)},
@@ -46,4 +54,10 @@ def read_lines(
             columns=missing,
         )
     for row in reader:
+        if any("\0" in str(cell) for cell in row.values()):
+            raise _not_text()
         yield reader.line_num, {named[name]: (row[name] or "").strip() for name in named}
+
+
+def _not_text() -> Invalid:
+    return Invalid(_("The file is no comma-separated text in UTF-8."), code="not_text")

@@ -9,5 +9,5 @@ from .price_alerts import flag_stale_prices as flag
 
 @shared_task
 def flag_stale_prices() -> None:
-    """Tell which prices turned stale or fresh; due every half minute, may run twice."""
+    """Tell which prices turned stale or fresh; due every minute, may run twice."""
     flag()

@@ -35,30 +35,30 @@ class AccountKey:
 def resolve(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, tuple[int, Asset]]:
     """Return the account id and asset of each key, opening the accounts that do not exist yet.
 
-    Raises :class:`Invalid` naming an unknown asset, location or role.
+    Takes one round trip when all exist. Raises :class:`Invalid` naming an unknown asset, location or role.
     """
     wanted = set(keys)
-    assets = {asset.code: asset for asset in Asset.objects.filter(code__in={key.asset for key in wanted})}
     found = _find(book, wanted)
     missing = wanted - found.keys()
     if missing:
-        _open(book, missing, assets)
+        _open(book, missing)
         found |= _find(book, missing)
-    return {key: (account_id, assets[key.asset]) for key, account_id in found.items()}
+    return found
 
 
-def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, int]:
+def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, tuple[int, Asset]]:
     ordered = list(keys)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT k.n, a.id
+            SELECT k.n, a.id, s.id, s.code, s.name, s.kind, s.scale, s.is_located, s.standard_code
               FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[])
                    WITH ORDINALITY AS k(role, asset, owner, location, n)
               JOIN ledger_asset s ON s.code = k.asset
               LEFT JOIN ledger_location l ON l.code = k.location
               JOIN ledger_account a ON a.book_id = %s AND a.owner = k.owner AND a.role = k.role
                AND a.asset_id = s.id AND a.location_id IS NOT DISTINCT FROM l.id
+             WHERE k.location = '' OR l.id IS NOT NULL
             """,
             [
                 [key.role for key in ordered],
@@ -68,10 +68,13 @@ def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, int]:
                 book.pk,
             ],
         )
-        return {ordered[position - 1]: account_id for position, account_id in cursor.fetchall()}
+        rows = cursor.fetchall()
+    assets = {columns[0]: Asset(*columns) for _position, _account, *columns in rows}
+    return {ordered[position - 1]: (account, assets[asset]) for position, account, asset, *_rest in rows}
 
 
-def _open(book: Book, keys: set[AccountKey], assets: dict[str, Asset]) -> None:
+def _open(book: Book, keys: set[AccountKey]) -> None:
+    assets = {asset.code: asset for asset in Asset.objects.filter(code__in={key.asset for key in keys})}
     locations = {
         location.code: location
         for location in Location.objects.filter(code__in={key.location for key in keys} - {""})
@@ -101,7 +104,7 @@ def _open(book: Book, keys: set[AccountKey], assets: dict[str, Asset]) -> None:
     )
     opened = _find(book, keys)
     Balance.objects.bulk_create(
-        [Balance(account_id=opened[key], **_bounds(key.role)) for key in ordered], ignore_conflicts=True
+        [Balance(account_id=opened[key][0], **_bounds(key.role)) for key in ordered], ignore_conflicts=True
     )
 
 

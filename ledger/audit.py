@@ -60,7 +60,7 @@ def register(name: str, check: Check) -> None:
 
 
 def register_queries(room: str, folder: Path) -> None:
-    """Add each `*.sql` file of `folder` as a check `<room>.<file>`; a query returns (subject, message) rows."""
+    """Add each `*.sql` file of `folder` as a check `<room>.<file>`; a query gives (subject, message) rows."""
     for path in sorted(folder.glob("*.sql")):
         _register_query(f"{room}.{path.stem}", path.read_text(encoding="utf-8"))
 
@@ -107,11 +107,14 @@ def _law_findings(name: str, app_label: str, triggers: set[tuple[str, str]]) -> 
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal
+            SELECT tgname, tgrelid::regclass::text FROM pg_trigger
+             WHERE tgenabled IN ('O', 'A') AND NOT tgisinternal
              UNION ALL
-            SELECT conname, conrelid::regclass::text FROM pg_constraint WHERE convalidated AND conrelid <> 0
+            SELECT conname, conrelid::regclass::text FROM pg_constraint
+             WHERE convalidated AND conrelid <> 0
              UNION ALL
-            SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index WHERE indisunique AND indisvalid
+            SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index
+             WHERE indisunique AND indisvalid
             """
         )
         in_force = set(cursor.fetchall())

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from ledger.core.errors import Conflict, Invalid
 from ledger.core.events import record_event
 
-from .models import Account, Balance
+from .models import Account, Balance, Book
 
 
 @transaction.atomic
@@ -23,6 +23,7 @@ def set_freeze(*, account: Account, mode: str, actor: str, reason: str) -> Accou
         raise Invalid(_("There is no freeze %(mode)s.") % {"mode": mode}, field="freeze")
     if not reason.strip():
         raise Invalid(_("A freeze needs a reason."), field="reason", code="reason_required")
+    book = Book.objects.get(pk=account.book_id)
     Balance.objects.select_for_update(no_key=True).get(account_id=account.pk)
     locked = Account.objects.select_for_update(of=("self",), no_key=True).get(pk=account.pk)
     if locked.freeze == mode:
@@ -33,6 +34,12 @@ def set_freeze(*, account: Account, mode: str, actor: str, reason: str) -> Accou
     before, locked.freeze = locked.freeze, mode
     locked.save(update_fields=["freeze"])
     record_event(
-        "ledger.account.freeze_changed", locked, actor=actor, reason=reason, before=before, after=mode
+        "ledger.account.freeze_changed",
+        locked,
+        actor=actor,
+        reason=reason,
+        broker_code=book.code,
+        before=before,
+        after=mode,
     )
     return locked

@@ -125,7 +125,10 @@ def post_batch(book: Book, requests: Sequence[JournalRequest], *, actor: str) ->
             if attempts_left and _sqlstate(error) in {"40001", "40P01"}:
                 time.sleep(0.01)
                 continue
-            raise _as_refusal(error, book, requests) from error
+            refusal = _as_refusal(error, book, requests)
+            if refusal is None:
+                raise
+            raise refusal from error
 
 
 def post_independently(
@@ -168,9 +171,7 @@ def reverse(journal: Journal, *, key: str, actor: str, reason: str, value_on: da
     return post(journal.book, request, actor=actor)
 
 
-def _post(
-    book: Book, requests: Sequence[JournalRequest], *, actor: str, booked_at: datetime
-) -> list[Posted]:
+def _post(book: Book, requests: Sequence[JournalRequest], *, actor: str, booked_at: datetime) -> list[Posted]:
     merged = [_merge(request) for request in requests]
     accounts = resolve(book, {leg.account for legs in merged for leg in legs})
     positions: list[int] = []
@@ -274,8 +275,8 @@ def _diagnostic(error: Error, name: str) -> str:
     return getattr(getattr(error.__cause__, "diag", None), name, None) or ""
 
 
-def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) -> Exception:
-    """Turn what the law refused into words that name the account and the rule."""
+def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) -> Refusal | None:
+    """Turn what the law refused into words that name the account and the rule; None for any other error."""
     state = _sqlstate(error)
     message = _diagnostic(error, "message_primary")
     details = json.loads(_diagnostic(error, "message_detail") or "{}") if state.startswith("LB") else {}
@@ -296,7 +297,7 @@ def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) ->
         )
     if _diagnostic(error, "constraint_name") == "ledger_journal_reversal_of_id_key":
         return Conflict(_("This journal was already reversed."), code="already_reversed")
-    return error
+    return None
 
 
 def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> KeyReused:
@@ -304,7 +305,7 @@ def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> Key
     bodies = [_body(request, _merge(request)) for request in requests if request.key == key]
     known = Journal.objects.filter(book=book, idempotency_key=key).first()
     if known:
-        bodies.insert(0, recorded_body(known))
+        bodies.insert(0, _recorded_body(known))
     differing = sorted({name for body in bodies for name in body if body[name] != bodies[0][name]})
     return KeyReused(
         _("The key %(key)s was used before with another body; these differ: %(fields)s.")
@@ -315,7 +316,7 @@ def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> Key
     )
 
 
-def recorded_body(journal: Journal) -> dict[str, object]:
+def _recorded_body(journal: Journal) -> dict[str, object]:
     """The body of the request that made `journal`, told from what stands in the books."""
     entries = journal.entries.select_related("account__asset", "account__location")
     legs = tuple(Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries)

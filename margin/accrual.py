@@ -9,14 +9,15 @@ from __future__ import annotations
 import calendar
 from datetime import date, timedelta
 from decimal import Decimal
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, Min, Sum
+from django.utils.translation import gettext as _
 
 from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.decimals import ZERO, from_atoms, to_atoms
+from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 from ledger.models import Entry, Role
 from ledger.posting import JournalRequest, credit, debit, post_batch
@@ -32,6 +33,9 @@ def accrue_day(*, broker: Broker, on: date, actor: str = SYSTEM) -> int:
     The part of the principal within the margin value of the day's last valuation bears the plan's rate, the
     rest the higher one (V07); before a first valuation all of it counts as within.
     """
+    if on >= clock.today():
+        raise Conflict(_("%(day)s is not over yet.") % {"day": on.isoformat()}, code="day_not_over")
+    Broker.objects.select_for_update(no_key=True).get(pk=broker.pk)
     facilities = {
         facility.client.number: facility
         for facility in Facility.objects.filter(client__broker=broker).select_related("client")
@@ -72,29 +76,44 @@ def accrue_day(*, broker: Broker, on: date, actor: str = SYSTEM) -> int:
     return made
 
 
-def accrue_due(*, broker: Broker, actor: str = SYSTEM) -> int:
-    """Accrue every day up to yesterday that has not been; a missed or repeated job makes no difference."""
-    last = InterestAccrual.objects.filter(facility__client__broker=broker).aggregate(day=Max("accrued_on"))
-    first = LoanMovement.objects.filter(facility__client__broker=broker).aggregate(day=Min("value_on"))
-    if first["day"] is None:
-        return 0
-    day = last["day"] + timedelta(days=1) if last["day"] else first["day"]
+def accrue_due(*, broker: Broker, actor: str = SYSTEM, until: date | None = None) -> int:
+    """Accrue every day up to `until` (yesterday) that has not been; a repeated job makes no difference."""
+    last = clock.today() - timedelta(days=1)
+    day = _next_day(broker)
     made = 0
-    while day < clock.today():
+    while day is not None and day <= min(until or last, last):
         made += accrue_day(broker=broker, on=day, actor=actor)
         day += timedelta(days=1)
     return made
 
 
-def post_due(*, broker: Broker, actor: str = SYSTEM) -> int:
-    """Book every past month that has accruals which were not booked; returns the number of postings."""
-    months = (
-        InterestAccrual.objects.filter(
-            facility__client__broker=broker, posting__isnull=True, accrued_on__lt=clock.today().replace(day=1)
-        )
-        .dates("accrued_on", "month")
+def post_due(*, broker: Broker, actor: str = SYSTEM, before: date | None = None) -> int:
+    """Book every month that ended before `before` (today) and has accruals which were not booked.
+
+    Returns the number of postings.
+    """
+    ended = InterestAccrual.objects.filter(
+        facility__client__broker=broker,
+        posting__isnull=True,
+        accrued_on__lt=(before or clock.today()).replace(day=1),
     )
-    return sum(post_month(broker=broker, month=month, actor=actor) for month in list(months))
+    months = list(ended.dates("accrued_on", "month"))
+    return sum(post_month(broker=broker, month=month, actor=actor) for month in months)
+
+
+def catch_up(*, broker: Broker, actor: str = SYSTEM) -> None:
+    """Accrue and book all that is due, whatever was missed.
+
+    A month is booked before the first day of the next is accrued, because that day is owed on the principal
+    which the month's interest has joined: a job that was away over a month's end gives the same cents.
+    """
+    day = _next_day(broker)
+    while day is not None and day < clock.today():
+        post_due(broker=broker, actor=actor, before=day)
+        month_end = _last_of_month(day)
+        accrue_due(broker=broker, actor=actor, until=month_end)
+        day = month_end + timedelta(days=1)
+    post_due(broker=broker, actor=actor)
 
 
 def post_month(*, broker: Broker, month: date, actor: str = SYSTEM) -> int:
@@ -102,29 +121,52 @@ def post_month(*, broker: Broker, month: date, actor: str = SYSTEM) -> int:
 
     `month` is any day of it. Returns the number of facilities booked; a second run books nothing.
     """
-    first = month.replace(day=1)
-    last = month.replace(day=calendar.monthrange(month.year, month.month)[1])
+    first, last = month.replace(day=1), _last_of_month(month)
     facilities = Facility.objects.filter(
         client__broker=broker,
         interestaccrual__posting__isnull=True,
         interestaccrual__accrued_on__range=(first, last),
     ).distinct()
-    return sum(_post(facility, first, last, actor) for facility in facilities.select_related("client__broker__book"))
+    return sum(
+        _post(facility, first, last, is_capitalised=True, actor=actor)
+        for facility in facilities.select_related("client__broker__book")
+    )
+
+
+def book_accrued(*, facility: Facility, actor: str) -> int:
+    """Book today what a facility (locked by the caller) has accrued, without adding it to the principal.
+
+    Where a loan ends within a month nothing may go on accruing outside the book. Returns the number of
+    postings, one a month.
+    """
+    unposted = InterestAccrual.objects.filter(facility=facility, posting__isnull=True)
+    months = list(unposted.dates("accrued_on", "month"))
+    return sum(
+        _post(facility, month, clock.today(), is_capitalised=False, actor=actor) for month in months
+    )
 
 
 @transaction.atomic
-def _post(facility: Facility, first: date, last: date, actor: str) -> int:
+def _post(facility: Facility, first: date, value_on: date, *, is_capitalised: bool, actor: str) -> int:
     Facility.objects.select_for_update(of=("self",), no_key=True).get(pk=facility.pk)
     accruals = InterestAccrual.objects.filter(
-        facility=facility, accrued_on__range=(first, last), posting__isnull=True
+        facility=facility, accrued_on__range=(first, _last_of_month(first)), posting__isnull=True
     )
     total = accruals.aggregate(total=Sum("numerator"))["total"]
     if total is None:
         return 0
     amount = from_atoms(rounded_cents(int(total)), 2)
-    journal_id = _book(facility, first, last, amount, actor) if amount > ZERO else None
+    part = InterestPosting.objects.filter(facility=facility, month=first).count() + 1
+    label = f"{first:%Y-%m}" if part == 1 else f"{first:%Y-%m}/{part}"
+    requests = _journals(facility, label, value_on, amount, is_capitalised=is_capitalised)
     posting = InterestPosting.objects.create(
-        facility=facility, month=first, amount_atoms=to_atoms(amount, 2), journal_id=journal_id
+        facility=facility,
+        month=first,
+        part=part,
+        amount_atoms=to_atoms(amount, 2),
+        journal_id=post_batch(facility.client.broker.book, requests, actor=actor)[0].journal_id
+        if amount > ZERO
+        else None,
     )
     accruals.update(posting=posting)
     record_event(
@@ -132,33 +174,47 @@ def _post(facility: Facility, first: date, last: date, actor: str) -> int:
         posting,
         actor=actor,
         broker_code=facility.client.broker.code,
-        month=f"{first:%Y-%m}",
+        month=label,
     )
     return 1
 
 
-def _book(facility: Facility, first: date, last: date, amount: Decimal, actor: str) -> UUID:
-    number, currency, cause = facility.client.number, facility.currency, f"interest:{first:%Y-%m}"
+def _journals(
+    facility: Facility, label: str, value_on: date, amount: Decimal, *, is_capitalised: bool
+) -> list[JournalRequest]:
+    number, currency, cause = facility.client.number, facility.currency, f"interest:{label}"
     receivable = AccountKey(Role.INTEREST_RECEIVABLE, currency, number)
     charge = JournalRequest(
-        key=f"interest:{number}:{first:%Y-%m}",
+        key=f"interest:{number}:{label}",
         kind="interest",
         legs=(debit(receivable, amount), credit(AccountKey(Role.INTEREST_INCOME, currency), amount)),
-        value_on=last,
+        value_on=value_on,
         cause=cause,
     )
     # Regulation 8.1: unpaid interest joins the principal next month.
     capitalise = JournalRequest(
-        key=f"interest-to-principal:{number}:{first:%Y-%m}",
+        key=f"interest-to-principal:{number}:{label}",
         kind="interest_to_principal",
         legs=(
             debit(AccountKey(Role.LOAN_PRINCIPAL, currency, number), amount),
             credit(receivable, amount),
         ),
-        value_on=last + timedelta(days=1),
+        value_on=value_on + timedelta(days=1),
         cause=cause,
     )
-    return post_batch(facility.client.broker.book, [charge, capitalise], actor=actor)[0].journal_id
+    return [charge, capitalise] if is_capitalised else [charge]
+
+
+def _next_day(broker: Broker) -> date | None:
+    """The first day that was not accrued; None before anything was lent."""
+    last = InterestAccrual.objects.filter(facility__client__broker=broker).aggregate(day=Max("accrued_on"))
+    if last["day"] is not None:
+        return last["day"] + timedelta(days=1)
+    return LoanMovement.objects.filter(facility__client__broker=broker).aggregate(day=Min("value_on"))["day"]
+
+
+def _last_of_month(day: date) -> date:
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
 
 
 def _principals(broker: Broker, on: date) -> dict[str, int]:

@@ -8,7 +8,8 @@ class MarginConfig(AppConfig):
     verbose_name = _("Margin lending")
 
     def ready(self) -> None:
-        from . import audit  # noqa: F401  registers the room's checks with the ledger's audit
+        from .audit import register_checks
         from .states import load_transitions
 
+        register_checks()
         post_migrate.connect(load_transitions, sender=self, dispatch_uid="margin.states")

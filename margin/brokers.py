@@ -13,13 +13,15 @@ from django.utils.translation import gettext as _
 
 from collateral.models import EntityType
 from ledger.core import clock
-from ledger.core.errors import Invalid
+from ledger.core.decimals import InexactValue, to_atoms
+from ledger.core.errors import Conflict, Invalid
 from ledger.core.events import record_event
 from ledger.models import Book, Location
 
 from .models import ApiKey, Broker
 
 KEY_PREFIX = "lk"
+RATE_PLACES = 8
 
 
 @transaction.atomic
@@ -39,17 +41,22 @@ def open_broker(
 ) -> Broker:
     """Open a firm with a book of its own.
 
-    Raises :class:`Invalid` when a firm that is no virtual asset broker is to finance virtual assets, or is to
-    do so without a place where they lie (26EC5: only a virtual asset broker that carries on margin financing).
+    Raises :class:`Conflict` (`code_taken`) and :class:`Invalid` for a rate that is not an exact fraction
+    below one, for a minimum that is not an exact amount, and when a firm that is no virtual asset broker is
+    to finance virtual assets, or is to do so without a place where they lie (26EC5: only a virtual asset
+    broker that carries on margin financing).
     """
+    _check_charge("commission_rate", commission_rate, places=RATE_PLACES, below=1)
+    _check_charge("commission_minimum", commission_minimum, places=2)
+    _check_charge("virtual_asset_fee_rate", virtual_asset_fee_rate, places=RATE_PLACES, below=1)
     if va_financing_from and not is_virtual_asset_broker:
-        raise Invalid(
-            _("Only a virtual asset broker may finance virtual assets."), field="va_financing_from"
-        )
+        raise Invalid(_("Only a virtual asset broker may finance virtual assets."), field="va_financing_from")
     if va_financing_from and virtual_asset_location is None:
         raise Invalid(
             _("Financing virtual assets needs a place where they lie."), field="virtual_asset_location"
         )
+    if Book.objects.filter(code=code).exists():
+        raise Conflict(_("The code %(code)s is taken.") % {"code": code}, field="code", code="code_taken")
     broker = Broker.objects.create(
         code=code,
         name=name,
@@ -89,7 +96,10 @@ def find_api_key(token: str) -> ApiKey | None:
     """Return the live key that `token` belongs to, or None; the secret is compared in constant time."""
     kind, _first, rest = token.partition("_")
     prefix, _second, secret = rest.partition("_")
-    key = ApiKey.objects.select_related("broker__book").filter(prefix=prefix, revoked_at__isnull=True).first()
+    # PostgreSQL takes no NUL in text, and no prefix has anything but hexadecimal digits.
+    is_possible = prefix.isascii() and prefix.isalnum()
+    keys = ApiKey.objects.select_related("broker__book").filter(prefix=prefix, revoked_at__isnull=True)
+    key = keys.first() if is_possible else None
     expected = key.secret_hash if key else _hash("")
     matches = hmac.compare_digest(expected, _hash(secret))
     return key if matches and kind == KEY_PREFIX and secret else None
@@ -97,4 +107,13 @@ def find_api_key(token: str) -> ApiKey | None:
 
 def _hash(secret: str) -> str:
     """Secrets are 256 random bits, so one round of SHA-256 is as good as a slow hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def _check_charge(field: str, value: Decimal, *, places: int, below: int | None = None) -> None:
+    try:
+        to_atoms(value, places)
+    except InexactValue as error:
+        raise Invalid(str(error), field=field, code="inexact") from error
+    if value < 0 or (below is not None and value >= below):
+        raise Invalid(_("%(value)s is out of range.") % {"value": value}, field=field, code="out_of_range")

@@ -18,11 +18,12 @@ from ledger.core import clock
 from ledger.core.calendars import STATUTORY, business_deadline, get_calendar
 from ledger.core.decimals import CONTEXT, ZERO, round_up
 from ledger.core.events import SYSTEM, record_event
+from ledger.core.models import Event
 
 from . import states
 from .models import Broker, Facility, ForcedSale, MarginCall, MarginPolicy, Valuation, ValuationRun
 from .models.valuation import Level
-from .valuations import assess, store
+from .valuations import assess, latest, store
 
 BREACHED = (Level.CALL, Level.IMMEDIATE)
 
@@ -31,7 +32,8 @@ def review_calls(*, run: ValuationRun, actor: str = SYSTEM) -> list[MarginCall]:
     """Issue, escalate and close calls by the valuations of a completed run; returns the calls issued.
 
     A facility at the call level gets one call, unless the deficiency is below the policy's minimum. A stale
-    price stops neither; it only keeps a call from being closed as met.
+    price stops neither; it only keeps a call from being closed as met. A valuation that a newer one has
+    overtaken decides nothing, so a run may be reviewed late, twice or beside another.
     """
     concerned = (
         Valuation.objects.filter(run=run)
@@ -113,9 +115,13 @@ def _review(valuation_id: int, actor: str) -> MarginCall | None:
     with transaction.atomic():
         valuation = Valuation.objects.select_related("facility", "policy").get(pk=valuation_id)
         facility = _lock(valuation.facility_id)
+        newest = latest(facility)
+        if newest is None or newest.pk != valuation.pk:
+            return None
         call = _open_call(facility)
         if call is None:
-            return _issue(facility, valuation, actor) if _is_called(valuation) else None
+            is_answered = MarginCall.objects.filter(valuation=valuation).exists()
+            return _issue(facility, valuation, actor) if _is_called(valuation) and not is_answered else None
         if valuation.valued_at < call.issued_at:
             return None
         _follow(call, valuation, actor)
@@ -225,9 +231,15 @@ def _warn(run: ValuationRun, actor: str) -> None:
 
 @transaction.atomic
 def _record_warning(valuation: Valuation, run: ValuationRun, actor: str) -> None:
-    record_event(
-        "margin.warning.given", valuation, actor=actor, broker_code=run.broker.code, facility=valuation.facility_id
+    _lock(valuation.facility_id)
+    topic = "margin.warning.given"
+    given = Event.objects.filter(
+        topic=topic, subject_type=valuation._meta.label_lower, subject_id=str(valuation.pk)
     )
+    if not given.exists():
+        record_event(
+            topic, valuation, actor=actor, broker_code=run.broker.code, facility=valuation.facility_id
+        )
 
 
 def _lock(facility_id: int) -> Facility:

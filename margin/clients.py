@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -15,6 +16,12 @@ from ledger.core.errors import Conflict, Forbidden, Invalid
 from ledger.core.events import record_event
 
 from .models import Broker, Client, Facility, RatePlan
+
+
+BASE_CURRENCY: Final = "HKD"
+
+# Far beyond any firm, far within what valuations and reports can hold.
+AMOUNT_LIMIT: Final = Decimal(10**15)
 
 
 @transaction.atomic
@@ -29,7 +36,13 @@ def open_client(
     email: str = "",
     credit_review_due_on: date | None = None,
 ) -> Client:
-    """Open a client under a number that is new to the broker; raises Conflict (`number_taken`)."""
+    """Open a client under a number that is new to the broker.
+
+    Raises :class:`Invalid` for an empty number or name and :class:`Conflict` (`number_taken`).
+    """
+    for field, text in (("number", number), ("name", name)):
+        if not text.strip():
+            raise Invalid(_("This may not be empty."), field=field, code="empty")
     if Client.objects.filter(broker=broker, number=number).exists():
         raise Conflict(_("Client number %(number)s is taken.") % {"number": number}, code="number_taken")
     client = Client.objects.create(
@@ -48,21 +61,26 @@ def open_client(
 
 @transaction.atomic
 def open_facility(
-    *, client: Client, credit_limit: Decimal, rate_plan: str, actor: str, currency: str = "HKD"
+    *, client: Client, credit_limit: Decimal, rate_plan: str, actor: str
 ) -> Facility:
     """Grant a client a margin facility, one at a time.
 
-    Raises :class:`Invalid` for a limit that is not a positive amount in cents or an unknown rate plan, and
-    :class:`Conflict` (`facility_exists`) when the client has one.
+    Raises :class:`Invalid` for a limit that is not a positive amount in cents or a rate plan without rates
+    for today, and :class:`Conflict` (`facility_exists`) when the client has one.
     """
     check_amount(credit_limit, field="credit_limit")
-    if not RatePlan.objects.filter(broker=client.broker, name=rate_plan).exists():
-        raise Invalid(_("There is no rate plan %(name)s.") % {"name": rate_plan}, field="rate_plan")
+    plans = RatePlan.objects.filter(broker=client.broker, name=rate_plan, valid_from__lte=clock.today())
+    if not plans.exists():
+        raise Invalid(
+            _("There is no rate plan %(name)s.") % {"name": rate_plan},
+            field="rate_plan",
+            code="unknown_rate_plan",
+        )
     if Facility.objects.filter(client=client).exists():
         raise Conflict(_("This client has a facility already."), code="facility_exists")
     facility = Facility.objects.create(
         client=client,
-        credit_limit=Money(credit_limit, currency),
+        credit_limit=Money(credit_limit, BASE_CURRENCY),
         rate_plan=rate_plan,
         opened_on=clock.today(),
     )
@@ -102,4 +120,6 @@ def check_amount(amount: Decimal, *, field: str = "amount") -> Decimal:
         raise Invalid(str(error), field=field, code="inexact") from error
     if atoms <= 0:
         raise Invalid(_("An amount must be above zero."), field=field, code="not_positive")
+    if amount >= AMOUNT_LIMIT:
+        raise Invalid(_("An amount must be below 10^15."), field=field, code="too_large")
     return amount

@@ -35,7 +35,12 @@ def lock_facility(client: Client) -> Facility | None:
 
 
 def check_withdrawal(facility: Facility | None, *, asset: str, quantity: Decimal) -> None:
-    """Refuse a withdrawal that would leave the loan uncovered (regulation 1.16); the facility is locked."""
+    """Refuse a withdrawal that would leave the loan uncovered (regulation 1.16); the facility is locked.
+
+    Nor may it leave a loan that leans on virtual assets without the securities it could be drawn on (26EC5).
+    Raises :class:`CreditRefused` with one of `open_call`, `stale_price`, `withdrawal_leaves_shortfall`,
+    `securities_collateral_required`.
+    """
     if facility is None:
         return
     after = assess(facility, less={asset: quantity})
@@ -51,9 +56,11 @@ def check_withdrawal(facility: Facility | None, *, asset: str, quantity: Decimal
             code="withdrawal_leaves_shortfall",
             deficiency=plain(after.value.deficiency),
         )
+    if _leans_on_virtual_assets(after):
+        _refuse_without_securities(after)
 
 
-def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str, is_paid_out: bool) -> None:
+def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str) -> None:
     """Refuse a drawdown beyond what collateral, limit and the rules on virtual assets allow.
 
     Raises :class:`CreditRefused` with one of `facility_closed`, `credit_review_overdue`, `open_call`,
@@ -64,7 +71,9 @@ def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str, is_paid
     if facility.closed_on is not None:
         raise CreditRefused(_("This facility is closed."), code="facility_closed")
     if client.credit_review_due_on is None or client.credit_review_due_on < clock.today():
-        raise CreditRefused(_("The client's credit review is missing or overdue."), code="credit_review_overdue")
+        raise CreditRefused(
+            _("The client's credit review is missing or overdue."), code="credit_review_overdue"
+        )
     _refuse_under_call(facility)
     after = assess(facility, more_loan=amount)
     _refuse_stale(after)
@@ -81,8 +90,7 @@ def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str, is_paid
 
 def _check_virtual_assets(facility: Facility, after: Assessment, *, purpose: str) -> None:
     """26EC5: existing securities margin clients only, on sufficient securities collateral."""
-    leans_on_virtual_assets = after.value.loan > after.securities_margin_value
-    if purpose != LoanMovement.Purpose.VIRTUAL_ASSETS and not leans_on_virtual_assets:
+    if purpose != LoanMovement.Purpose.VIRTUAL_ASSETS and not _leans_on_virtual_assets(after):
         return
     permitted = facility.client.broker.va_financing_from
     approved = facility.client.va_financing_from
@@ -90,6 +98,14 @@ def _check_virtual_assets(facility: Facility, after: Assessment, *, purpose: str
         raise Forbidden(
             _("This client may not borrow for or against virtual assets."), code="va_financing_not_permitted"
         )
+    _refuse_without_securities(after)
+
+
+def _leans_on_virtual_assets(after: Assessment) -> bool:
+    return after.value.loan > after.securities_margin_value
+
+
+def _refuse_without_securities(after: Assessment) -> None:
     needed = after.policy.securities_share_minimum * after.value.margin_value
     if after.securities_margin_value == ZERO or after.securities_margin_value < needed:
         raise CreditRefused(
@@ -101,9 +117,7 @@ def _check_virtual_assets(facility: Facility, after: Assessment, *, purpose: str
 
 def _refuse_under_call(facility: Facility) -> None:
     if MarginCall.objects.filter(facility=facility, status__in=MarginCall.OPEN).exists():
-        raise CreditRefused(
-            _("Advances and withdrawals stop while a margin call is open."), code="open_call"
-        )
+        raise CreditRefused(_("Advances and withdrawals stop while a margin call is open."), code="open_call")
 
 
 def _refuse_stale(after: Assessment) -> None:

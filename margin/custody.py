@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from collateral.fx import latest_rate
 from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.decimals import InexactValue, to_atoms
@@ -23,7 +24,7 @@ from ledger.core.events import record_event
 from ledger.models import Asset, Journal, Location, Role
 from ledger.posting import JournalRequest, Leg, credit, debit, post
 
-from .clients import check_amount
+from .clients import AMOUNT_LIMIT, BASE_CURRENCY, check_amount
 from .credit import check_withdrawal, lock_facility
 from .models import Broker, Client
 
@@ -71,17 +72,18 @@ def withdraw_collateral(
 ) -> Movement:
     """Book `quantity` units delivered out of custody to `client`.
 
-    Raises what :func:`deposit_collateral` raises, :class:`InsufficientBalance` beyond what is pledged and free,
-    and :class:`ledger.core.errors.Refusal` (`withdrawal_leaves_shortfall`, `open_call`, `stale_price`) when the loan would not be
-    covered afterwards.
+    Raises what :func:`deposit_collateral` raises, :class:`InsufficientBalance` beyond what is pledged and
+    free, and what :func:`margin.credit.check_withdrawal` raises when the loan would not be covered
+    afterwards.
     """
     location = _place(client, asset, quantity)
     legs = (
         debit(AccountKey(Role.CLIENT_COLLATERAL, asset, client.number, location), quantity),
         credit(AccountKey(Role.CUSTODY, asset, location=location), quantity),
     )
-    if not _is_known(client, "collateral_withdrawal", key):
-        check_withdrawal(lock_facility(client), asset=asset, quantity=quantity)
+    facility = lock_facility(client)
+    if _known(client, "collateral_withdrawal", key) is None:
+        check_withdrawal(facility, asset=asset, quantity=quantity)
     return _move(client, "collateral_withdrawal", legs, key=key, actor=actor, value_on=value_on)
 
 
@@ -120,19 +122,22 @@ def withdraw_cash(
         debit(AccountKey(Role.CLIENT_CASH, currency, client.number), amount),
         credit(AccountKey(Role.NOSTRO, currency), amount),
     )
-    if not _is_known(client, "cash_withdrawal", key):
-        check_withdrawal(lock_facility(client), asset=currency, quantity=amount)
+    facility = lock_facility(client)
+    if _known(client, "cash_withdrawal", key) is None:
+        check_withdrawal(facility, asset=currency, quantity=amount)
     return _move(client, "cash_withdrawal", legs, key=key, actor=actor, value_on=value_on)
 
 
 def _move(
     client: Client, kind: str, legs: tuple[Leg, ...], *, key: str, actor: str, value_on: date | None
 ) -> Movement:
+    known = _known(client, kind, key)
     request = JournalRequest(
         key=_journal_key(client, kind, key),
         kind=kind,
         legs=legs,
-        value_on=value_on or clock.today(),
+        # A retry after midnight is still the movement of the day it was booked for.
+        value_on=value_on or (known.value_on if known else clock.today()),
         cause=f"client:{client.number}",
     )
     posted = post(client.broker.book, request, actor=actor)
@@ -151,10 +156,10 @@ def _journal_key(client: Client, kind: str, key: str) -> str:
     return f"{kind}:{client.number}:{key}"
 
 
-def _is_known(client: Client, kind: str, key: str) -> bool:
+def _known(client: Client, kind: str, key: str) -> Journal | None:
     return Journal.objects.filter(
         book=client.broker.book, idempotency_key=_journal_key(client, kind, key)
-    ).exists()
+    ).first()
 
 
 def _place(client: Client, code: str, quantity: Decimal) -> str:
@@ -169,6 +174,8 @@ def _place(client: Client, code: str, quantity: Decimal) -> str:
         raise Invalid(str(error), field="quantity", code="inexact") from error
     if atoms <= 0:
         raise Invalid(_("A quantity must be above zero."), field="quantity", code="not_positive")
+    if quantity >= AMOUNT_LIMIT:
+        raise Invalid(_("A quantity must be below 10^15."), field="quantity", code="too_large")
     return location.code
 
 
@@ -188,6 +195,10 @@ def location_of(broker: Broker, asset: Asset) -> Location:
 def _check_money(currency: str, amount: Decimal) -> None:
     if not Asset.objects.filter(code=currency, kind=Asset.Kind.FIAT).exists():
         raise Invalid(
-            _("There is no currency %(code)s.") % {"code": currency}, field="currency", code="unknown_currency"
+            _("There is no currency %(code)s.") % {"code": currency},
+            field="currency",
+            code="unknown_currency",
         )
+    # Money that cannot be valued would hold up the valuation of the whole firm.
+    latest_rate(currency, BASE_CURRENCY, at=clock.now())
     check_amount(amount)

@@ -12,9 +12,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Least, TruncDate
-from django.utils.translation import gettext_lazy as _
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models.functions import Least, RowNumber, TruncDate
 
 from collateral.models import Instrument
 from collateral.prices import PriceState, latest_prices
@@ -32,23 +31,24 @@ class BandRule(NamedTuple):
     """Utilisation above `above` up to and including `up_to`; a bound of None is open."""
 
     key: str
-    label: object
+    label: str
     above: Decimal | None
     up_to: Decimal | None
 
 
 # 100% belongs to the band below it: a call needs utilisation strictly above.
 BANDS: Final = (
-    BandRule("to-50", _("Up to 50%"), None, Decimal("0.5")),
-    BandRule("50-70", _("50% to 70%"), Decimal("0.5"), Decimal("0.7")),
-    BandRule("70-85", _("70% to 85%"), Decimal("0.7"), Decimal("0.85")),
-    BandRule("85-100", _("85% to 100%"), Decimal("0.85"), Decimal(1)),
-    BandRule("100-130", _("100% to 130%"), Decimal(1), Decimal("1.3")),
-    BandRule("over-130", _("Above 130%"), Decimal("1.3"), None),
+    BandRule("to-50", "≤ 50%", None, Decimal("0.5")),
+    BandRule("50-70", "50–70%", Decimal("0.5"), Decimal("0.7")),
+    BandRule("70-85", "70–85%", Decimal("0.7"), Decimal("0.85")),
+    BandRule("85-100", "85–100%", Decimal("0.85"), Decimal(1)),
+    BandRule("100-130", "100–130%", Decimal(1), Decimal("1.3")),
+    BandRule("over-130", "> 130%", Decimal("1.3"), None),
 )
 
 
-class Band(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Band:
     """How many borrowing accounts stand in one band of utilisation; `key` names its rule."""
 
     label: str
@@ -115,7 +115,7 @@ def latest_valuations(broker: Broker | None) -> QuerySet[Valuation]:
 
 
 def within_band(key: str) -> Q:
-    """Return the condition of the band named `key`; an account without a limit to lend within is in the last."""
+    """Return the condition of the band named `key`; no limit at all is the last."""
     rule = next(rule for rule in BANDS if rule.key == key)
     condition = Q(loan__gt=0)
     if rule.above is not None:
@@ -129,11 +129,11 @@ def exposure(*, broker: Broker | None) -> Exposure:
     """Return the exposure of one firm, or of all of them."""
     of_broker = {} if broker is None else {"facility__client__broker": broker}
     totals = latest_valuations(broker).aggregate(
-        loan=Sum("loan"),
-        market_value=Sum("market_value"),
-        margin_value=Sum("margin_value"),
-        lendable=Sum(Least("margin_value", "credit_limit")),
-        deficiency=Sum("deficiency"),
+        sum_loan=Sum("loan"),
+        sum_market_value=Sum("market_value"),
+        sum_margin_value=Sum("margin_value"),
+        sum_lendable=Sum(Least("margin_value", "credit_limit")),
+        sum_deficiency=Sum("deficiency"),
         borrowers=Count("pk", filter=Q(loan__gt=0)),
         **{rule.key: Count("pk", filter=within_band(rule.key)) for rule in BANDS},
     )
@@ -146,17 +146,17 @@ def exposure(*, broker: Broker | None) -> Exposure:
         sales = sales.filter(call__facility__client__broker=broker)
         clients = clients.filter(broker=broker)
     return Exposure(
-        loan_total=totals["loan"] or ZERO,
-        market_value=totals["market_value"] or ZERO,
-        margin_value=totals["margin_value"] or ZERO,
-        lendable=totals["lendable"] or ZERO,
-        deficiency=totals["deficiency"] or ZERO,
+        loan_total=totals["sum_loan"] or ZERO,
+        market_value=totals["sum_market_value"] or ZERO,
+        margin_value=totals["sum_margin_value"] or ZERO,
+        lendable=totals["sum_lendable"] or ZERO,
+        deficiency=totals["sum_deficiency"] or ZERO,
         client_count=clients.count(),
         borrower_count=totals["borrowers"],
         call_count=calls["open"],
         overdue_count=calls["overdue"],
         sales_in_flight=sales.count(),
-        utilisation_bands=[Band(str(rule.label), totals[rule.key], rule.key) for rule in BANDS],
+        utilisation_bands=[Band(rule.label, totals[rule.key], rule.key) for rule in BANDS],
         loan_history=list(_loan_history(broker)),
     )
 
@@ -184,16 +184,14 @@ def _loan_history(broker: Broker | None) -> Iterable[LoanDay]:
     )
     if broker is not None:
         runs = runs.filter(broker=broker)
-    last_of_day = (
-        runs.annotate(on=TruncDate("valued_at", tzinfo=HONG_KONG))
-        .order_by("broker", "on", "-valued_at")
-        .distinct("broker", "on")
-    )
+    day = TruncDate("valued_at", tzinfo=HONG_KONG)
+    place = Window(RowNumber(), partition_by=[F("broker"), day], order_by="-valued_at")
+    last_of_day = runs.annotate(place=place).filter(place=1)
     days = (
         Valuation.objects.filter(run__in=last_of_day.values("pk"))
-        .annotate(on=TruncDate("valued_at", tzinfo=HONG_KONG))
+        .annotate(on=day)
         .values("on")
         .annotate(total_loan=Sum("loan"), total_margin_value=Sum("margin_value"))
         .order_by("on")
     )
-    return (LoanDay(day["on"], day["total_loan"], day["total_margin_value"]) for day in days)
+    return (LoanDay(row["on"], row["total_loan"], row["total_margin_value"]) for row in days)

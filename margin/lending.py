@@ -43,7 +43,7 @@ def drawdown(
     locked = _lock(facility)
     request_key = f"drawdown:{locked.client.number}:{key}"
     if not _is_known(locked, request_key):
-        check_drawdown(locked, amount=amount, purpose=purpose, is_paid_out=is_paid_out)
+        check_drawdown(locked, amount=amount, purpose=purpose)
     number, currency = locked.client.number, locked.currency
     destination = (
         AccountKey(Role.NOSTRO, currency) if is_paid_out else AccountKey(Role.CLIENT_CASH, currency, number)
@@ -64,7 +64,7 @@ def repay(*, facility: Facility, amount: Decimal, key: str, actor: str) -> LoanM
     locked = _lock(facility)
     request_key = f"repayment:{locked.client.number}:{key}"
     known = Journal.objects.filter(book=locked.client.broker.book, idempotency_key=request_key).first()
-    legs = _legs_of(known) if known and _cash_paid(known) == amount else _repayment_legs(locked, amount)
+    legs = _repayment_legs(locked, amount) if known is None else _legs_told_again(known, locked, amount)
     posted = _post(locked, request_key, "repayment", legs, cause="", actor=actor)
     return _movement(locked, posted, LoanMovement.Kind.REPAYMENT, amount, purpose="", actor=actor)
 
@@ -85,14 +85,17 @@ def _repayment_legs(facility: Facility, amount: Decimal) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def _legs_of(journal: Journal) -> tuple[Leg, ...]:
-    """A repayment that was booked before is told again as it was, whatever is owed now."""
-    entries = journal.entries.select_related("account__asset", "account__location").order_by("id")
-    return tuple(Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries)
-
-
-def _cash_paid(journal: Journal) -> Decimal:
-    return sum((leg.quantity for leg in _legs_of(journal) if leg.account.role == Role.CLIENT_CASH), ZERO)
+def _legs_told_again(known: Journal, facility: Facility, amount: Decimal) -> tuple[Leg, ...]:
+    """A repayment booked before is told as it was, whatever is owed now; another amount is another body."""
+    entries = known.entries.select_related("account__asset", "account__location").order_by("id")
+    legs = tuple(Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries)
+    if amount in (leg.quantity for leg in legs if leg.account.role == Role.CLIENT_CASH):
+        return legs
+    number, currency = facility.client.number, facility.currency
+    return (
+        debit(AccountKey(Role.CLIENT_CASH, currency, number), amount),
+        credit(AccountKey(Role.LOAN_PRINCIPAL, currency, number), amount),
+    )
 
 
 def _lock(facility: Facility) -> Facility:

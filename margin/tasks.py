@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -71,11 +72,14 @@ def settle_sales() -> None:
 
 @shared_task
 def accrue_interest() -> None:
-    """Accrue every day up to yesterday, then book the months that have ended."""
+    """Accrue every day up to yesterday and book the months that have ended.
+
+    What settled late is settled first: interest stops on the settlement date, whenever the job came round.
+    """
 
     def accrue(broker: Broker) -> None:
-        accrual.accrue_due(broker=broker)
-        accrual.post_due(broker=broker)
+        settle_due(broker=broker, on=clock.today() - timedelta(days=1))
+        accrual.catch_up(broker=broker)
 
     _for_each_broker("accrue_interest", accrue)
 

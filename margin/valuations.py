@@ -23,6 +23,7 @@ from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 from ledger.models import Asset
 
+from .clients import BASE_CURRENCY
 from .market import Market
 from .models import Broker, Facility, MarginPolicy, Valuation, ValuationLine, ValuationRun
 from .positions import Position, positions
@@ -109,7 +110,7 @@ def run_valuation(*, broker: Broker, at: datetime | None = None, actor: str = SY
         )
         policy = policy_on(broker, moment)
         found = positions(broker, facilities)
-        market = _market(broker, found.values(), moment, "HKD")
+        market = _market(broker, found.values(), moment, BASE_CURRENCY)
         store([_assess(f, found[f.pk], market, policy) for f in facilities], run=run)
         run.status = ValuationRun.Status.COMPLETE
         run.account_count = len(facilities)

@@ -8,24 +8,20 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
-from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
+
+from tests.browser.chromium import chromium
+from tests.databases import copy_database, drop_database
 
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Each test client builds the middleware anew, and looking all static files up takes longer than most tests.
 settings.WHITENOISE_AUTOREFRESH = True
 
 
-def _copy_database(source: str, target: str) -> None:
-    """Replace the database `target` by a copy of `source`; nobody may be connected to either."""
-    connection.close()
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(target)))
-        cursor.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(target), sql.Identifier(source)
-            )
-        )
+def pytest_report_header() -> str:
+    """Say which browser the browser stories use, or that they are left out."""
+    found = chromium()
+    return f"browser stories: {found}" if found else "browser stories: left out, no Chromium on this machine"
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +35,10 @@ def django_db_setup(
     name = connection.settings_dict["NAME"]
     pristine = f"{name}_pristine"
     with django_db_blocker.unblock():
-        _copy_database(name, pristine)
+        copy_database(name, pristine)
     patch = pytest.MonkeyPatch()
-    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: _copy_database(pristine, name))
+    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: copy_database(pristine, name))
     yield
     patch.undo()
-    with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(pristine)))
+    with django_db_blocker.unblock():
+        drop_database(pristine)

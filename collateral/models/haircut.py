@@ -46,7 +46,7 @@ class EligibleAsset(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_entity_type_display()} / {self.get_product_display()} / {self.asset_id}"
+        return f"{self.get_entity_type_display()} / {self.get_product_display()} / {self.asset.code}"
 
 
 class LendingHaircut(FourEyes):
@@ -90,7 +90,7 @@ class LendingHaircut(FourEyes):
         ]
 
     def __str__(self) -> str:
-        return f"{self.asset_id} {self.haircut} from {self.valid_from}"
+        return f"{self.asset.code} {self.haircut} {self.valid_from}"
 
     @property
     def margin_ratio(self) -> Decimal:

@@ -36,7 +36,7 @@ class Price(models.Model):
         indexes = [models.Index(fields=["instrument", "-observed_at", "-id"], name="collateral_price_latest")]
 
     def __str__(self) -> str:
-        return f"{self.instrument_id} {self.price} {self.currency} {self.observed_at:%Y-%m-%d %H:%M}"
+        return f"{self.instrument.code} {self.price} {self.currency} {self.observed_at:%Y-%m-%d %H:%M}"
 
 
 class PricePolicy(FourEyes):

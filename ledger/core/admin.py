@@ -15,10 +15,12 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
@@ -37,12 +39,13 @@ DECISION_FIELDS: Final = ("approval_state", "maker", "made_at", "checker", "chec
 _APPROVAL_COLOURS: Final = {"proposed": "warning", "approved": "success", "rejected": "danger"}
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than anyone pages by hand, so a list of a large table costs the same as of a small."""
+class BoundedPaginator(Paginator):
+    """Counts no further than anyone pages by hand, so a list costs the same however large the table."""
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[:ROWS_COUNTED_MAX].count()  # type: ignore[union-attr]
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[:ROWS_COUNTED_MAX].count()
 
 
 class ReasonForm(BaseDialogForm):
@@ -58,9 +61,7 @@ def dialog(title: Any, description: Any = "", form: type[BaseDialogForm] = BaseD
     return {"title": title, "description": description, "form_class": form, "form_submit_text": title}
 
 
-def carry_out(
-    request: HttpRequest, command: Callable[[], object], *, done: Any, then: str
-) -> HttpResponse:
+def carry_out(request: HttpRequest, command: Callable[[], object], *, done: Any, then: str) -> HttpResponse:
     """Run a service for the person at the screen, say how it went, and send the browser to `then`."""
     try:
         command()
@@ -71,12 +72,17 @@ def carry_out(
     return HttpResponse(headers={"HX-Redirect": then})
 
 
+def coloured(words: Any, colour: str) -> SafeString:
+    """Render a state as a coloured word: info, primary, success, warning or danger; in lists and on pages."""
+    return render_to_string("unfold/helpers/label.html", {"text": words, "type": colour})
+
+
 def show_quantity(amount: Any, places: int) -> str:
     """Render an exact number for the reader's language."""
     return format_quantity(amount, places, get_language() or "en")
 
 
-class HouseAdmin(ModelAdmin):  # type: ignore[misc]
+class HouseAdmin(ModelAdmin):
     """What every admin of the house has in common. Rows are never deleted by hand."""
 
     list_per_page = 50
@@ -119,7 +125,7 @@ class ReadOnlyAdmin(HouseAdmin):
         return False
 
 
-class ReadOnlyInline(TabularInline):  # type: ignore[misc]
+class ReadOnlyInline(TabularInline):
     """Shows the rows that belong to another and changes none."""
 
     extra = 0
@@ -140,9 +146,9 @@ class FourEyesAdmin(HouseAdmin):
     """One person proposes, another decides; a proposal is never edited, only rejected and made anew.
 
     The permission to add is the permission to propose; the permission to change is the permission to decide.
-    Events are named `<topic>.proposed`, `<topic>.approved` and `<topic>.rejected`. A room that has a service
-    of its own overrides :meth:`propose`; one that can say before saving what it would refuse overrides
-    :meth:`check_proposal`, so that the form shows it at the field.
+    Events are named `<topic>.proposed`, `<topic>.approved` and `<topic>.rejected`. A room that has services
+    of its own overrides :meth:`propose`, :meth:`approve` and :meth:`reject`; one that can say before saving
+    what it would refuse overrides :meth:`check_proposal`, so that the form shows it at the field.
     """
 
     topic: str
@@ -151,6 +157,14 @@ class FourEyesAdmin(HouseAdmin):
     def propose(self, proposal: Any, *, maker: Any) -> None:
         """Write the proposal that `maker` filled in."""
         approvals.propose(proposal, maker=maker, topic=f"{self.topic}.proposed")
+
+    def approve(self, proposal: Any, *, checker: Any) -> None:
+        """Put the proposal in force as `checker`."""
+        approvals.approve(proposal, checker=checker, topic=f"{self.topic}.approved")
+
+    def reject(self, proposal: Any, *, checker: Any, reason: str) -> None:
+        """Turn the proposal down as `checker`."""
+        approvals.reject(proposal, checker=checker, topic=f"{self.topic}.rejected", reason=reason)
 
     def check_proposal(self, proposal: Any) -> None:
         """Raise a refusal, with the field at fault, when the proposal breaks a rule of its room."""
@@ -165,7 +179,9 @@ class FourEyesAdmin(HouseAdmin):
         return bool(super().has_view_permission(request, obj)) or self.has_decide_permission(request)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        is_open = self.model._default_manager.filter(pk=object_id, approval=FourEyes.Approval.PROPOSED).exists()
+        is_open = self.model._default_manager.filter(
+            pk=object_id, approval=FourEyes.Approval.PROPOSED
+        ).exists()
         return super().get_actions_detail(request, object_id) if is_open else []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -194,9 +210,9 @@ class FourEyesAdmin(HouseAdmin):
             raise PermissionDenied
         self.propose(obj, maker=request.user)
 
-    @display(description=_("approval"), ordering="approval", label=_APPROVAL_COLOURS)
-    def approval_state(self, proposal: Any) -> tuple[str, str]:
-        return proposal.approval, proposal.get_approval_display()
+    @display(description=_("approval"), ordering="approval")
+    def approval_state(self, proposal: Any) -> SafeString:
+        return coloured(proposal.get_approval_display(), _APPROVAL_COLOURS[proposal.approval])
 
     @action(
         description=_("Approve"),
@@ -210,7 +226,7 @@ class FourEyesAdmin(HouseAdmin):
         proposal = self._proposal(object_id)
         return carry_out(
             request,
-            lambda: approvals.approve(proposal, checker=request.user, topic=f"{self.topic}.approved"),
+            lambda: self.approve(proposal, checker=request.user),
             done=_("Approved."),
             then=self.change_url(object_id),
         )
@@ -227,12 +243,7 @@ class FourEyesAdmin(HouseAdmin):
         proposal = self._proposal(object_id)
         return carry_out(
             request,
-            lambda: approvals.reject(
-                proposal,
-                checker=request.user,
-                topic=f"{self.topic}.rejected",
-                reason=form.cleaned_data["reason"],
-            ),
+            lambda: self.reject(proposal, checker=request.user, reason=form.cleaned_data["reason"]),
             done=_("Rejected."),
             then=self.change_url(object_id),
         )

@@ -2,8 +2,8 @@
 
 Production reads the system clock; a replay or a test sets the clock for everything that runs inside
 :func:`override`, so that due times, ages and value dates are those of the day being lived. A demonstration
-that is served after a replay runs on from its last day by `LOMBARD_CLOCK_OFFSET_SECONDS`, which settings refuse
-anywhere but on the embedded servers.
+that is served after a replay runs on from its last day by `LOMBARD_CLOCK_OFFSET_SECONDS`, which settings
+refuse anywhere but on the embedded servers.
 """
 
 from __future__ import annotations

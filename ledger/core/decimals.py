@@ -51,9 +51,8 @@ def exact(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise InexactValue(f"{value!r} is not an exact number: give a decimal string")
-    if isinstance(value, str):
-        if len(value) > _TEXT_LENGTH_MAX or not _PLAIN.match(value):
-            raise InexactValue(f"{value[:_TEXT_LENGTH_MAX]!r} is not a plain decimal number")
+    if isinstance(value, str) and (len(value) > _TEXT_LENGTH_MAX or not _PLAIN.match(value)):
+        raise InexactValue(f"{value[:_TEXT_LENGTH_MAX]!r} is not a plain decimal number")
     number = Decimal(value)
     if not number.is_finite():
         raise InexactValue(f"{value} is not a finite number")

@@ -26,7 +26,7 @@ def exact_check(field: models.DecimalField[Any, Any], connection: Any) -> str:
     return f"abs({column}) < 1e{whole_digits} AND min_scale({column}) <= {field.decimal_places}"
 
 
-class AtomsField(models.Field):  # type: ignore[type-arg]
+class AtomsField(models.Field):
     """A quantity in integer atoms of its asset, stored in the PostgreSQL domain `atoms`.
 
     The domain refuses fractions, NaN, infinities and anything of 10^38 or more.
@@ -60,7 +60,7 @@ class AtomsField(models.Field):  # type: ignore[type-arg]
         return Decimal(value)
 
 
-class ExactDecimalField(models.DecimalField):  # type: ignore[type-arg]
+class ExactDecimalField(models.DecimalField):
     """A decimal that is refused, never rounded, when it has surplus digits.
 
     Stored as plain `numeric` under a check of scale and size, because `numeric(p, s)` rounds silently.
@@ -108,7 +108,7 @@ def price_field(verbose_name: Any, **options: Any) -> ExactDecimalField:
     return ExactDecimalField(verbose_name, max_digits=38, decimal_places=18, **options)
 
 
-class ExactMoneyField(MoneyField):  # type: ignore[misc]
+class ExactMoneyField(MoneyField):
     """An amount of money to the cent; surplus decimals are refused by the database, not rounded."""
 
     def __init__(self, verbose_name: Any = None, **options: Any) -> None:

@@ -22,6 +22,7 @@ from .errors import InFlight, KeyReused, Refusal
 from .models import Command
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
+_MISSING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,9 @@ def _differences(before: Any, after: Any, path: str = "") -> set[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         names = before.keys() | after.keys()
         return set().union(
-            *(_differences(before.get(n), after.get(n), f"{path}.{n}".lstrip(".")) for n in names)
+            *(
+                _differences(before.get(n, _MISSING), after.get(n, _MISSING), f"{path}.{n}".lstrip("."))
+                for n in names
+            )
         )
     return set() if before == after else {path or "body"}

@@ -5,7 +5,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Book(models.Model):
-    """One closed, zero-sum set of accounts; a client lives in exactly one."""
+    """One closed, zero-sum set of accounts; a client lives in exactly one.
+
+    Its code is the firm's, and its events carry it, so that a firm reads its own and no other's.
+    """
 
     code = models.CharField(_("code"), max_length=32, unique=True)
     name = models.CharField(_("name"), max_length=120)

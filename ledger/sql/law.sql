@@ -15,29 +15,38 @@ CREATE FUNCTION ledger_is_opposite(one uuid, other uuid) RETURNS boolean LANGUAG
                        GROUP BY account_id HAVING sum(amount_atoms) <> 0)
 $$;
 
-CREATE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A plan is kept for the session: one made for a large batch must not read all accounts for each later single.
+CREATE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
+    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     broken record;
     accounts_moved integer;
     balances_moved integer;
 BEGIN
     -- L2: the journal exists, was written by this very transaction, and all its entries are here and were not before.
-    SELECT a.journal_id INTO broken
-      FROM (SELECT n.journal_id, count(*) AS entries, min(c.book_id) AS book_id,
-                   count(c.id) = count(*) AND min(c.book_id) = max(c.book_id) AS has_one_book
-              FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
-             GROUP BY n.journal_id) a
-      LEFT JOIN ledger_journal j ON j.id = a.journal_id
-     WHERE j.id IS NULL
-        OR j.transaction <> pg_current_xact_id()
-        OR j.entry_count <> a.entries
-        OR NOT a.has_one_book
-        OR j.book_id <> a.book_id
-        OR (SELECT count(*) FROM ledger_entry e WHERE e.journal_id = a.journal_id) <> a.entries
+    -- L4: and when it reverses another, they are its exact opposite.
+    SELECT w.journal_id, w.reversal_of_id, w.is_whole INTO broken
+      FROM (SELECT a.journal_id, j.reversal_of_id,
+                   coalesce(j.transaction = pg_current_xact_id()
+                            AND j.entry_count = a.entries
+                            AND a.has_one_book
+                            AND j.book_id = a.book_id
+                            AND (SELECT count(*) FROM ledger_entry e WHERE e.journal_id = a.journal_id) = a.entries,
+                            false) AS is_whole
+              FROM (SELECT n.journal_id, count(*) AS entries, min(c.book_id) AS book_id,
+                           count(c.id) = count(*) AND min(c.book_id) = max(c.book_id) AS has_one_book
+                      FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
+                     GROUP BY n.journal_id) a
+              LEFT JOIN ledger_journal j ON j.id = a.journal_id) w
+     WHERE NOT w.is_whole
+        OR (w.reversal_of_id IS NOT NULL AND NOT ledger_is_opposite(w.journal_id, w.reversal_of_id))
      LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND NOT broken.is_whole THEN
         RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken.journal_id
             USING ERRCODE = 'LB003';
+    ELSIF FOUND THEN
+        RAISE EXCEPTION 'journal % is not the exact opposite of journal %', broken.journal_id, broken.reversal_of_id
+            USING ERRCODE = 'LB006';
     END IF;
 
     -- L1
@@ -55,20 +64,38 @@ BEGIN
             USING ERRCODE = 'LB001';
     END IF;
 
-    -- L4
-    SELECT j.id, j.reversal_of_id INTO broken
-      FROM ledger_journal j
-     WHERE j.id IN (SELECT journal_id FROM added)
-       AND j.reversal_of_id IS NOT NULL
-       AND NOT ledger_is_opposite(j.id, j.reversal_of_id)
-     LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'journal % is not the exact opposite of journal %', broken.id, broken.reversal_of_id
-            USING ERRCODE = 'LB006';
+    -- L3, L7: one aggregated update per balance. Versions must continue, every entry must state the running sum, and
+    -- none may leave the bounds, so that a batch cannot dip below a floor on its way.
+    UPDATE ledger_balance b
+       SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
+      FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
+                   min(r.version) AS first_version, max(r.version) AS last_version,
+                   min(r.opening) AS opening_min, max(r.opening) AS opening_max,
+                   min(r.balance_atoms) AS lowest, max(r.balance_atoms) AS highest,
+                   bool_or(r.amount_atoms > 0) AS is_debited, bool_or(r.amount_atoms < 0) AS is_credited
+              FROM (SELECT n.account_id, n.amount_atoms, n.balance_atoms, n.version,
+                           n.balance_atoms
+                           - sum(n.amount_atoms) OVER (PARTITION BY n.account_id ORDER BY n.version) AS opening
+                      FROM added n) r
+             GROUP BY r.account_id) m
+      JOIN ledger_account c ON c.id = m.account_id
+     WHERE b.account_id = m.account_id
+       AND m.first_version = b.version + 1
+       AND m.last_version = b.version + m.entries
+       AND m.opening_min = b.net_atoms
+       AND m.opening_max = b.net_atoms
+       AND m.lowest >= coalesce(b.floor_atoms, m.lowest)
+       AND m.highest <= coalesce(b.ceiling_atoms, m.highest)
+       AND (c.freeze = 'none' OR (c.freeze = 'debit' AND NOT m.is_debited) OR (c.freeze = 'credit' AND NOT m.is_credited));
+    GET DIAGNOSTICS balances_moved = ROW_COUNT;
+    SELECT count(DISTINCT account_id) INTO accounts_moved FROM added;
+    IF balances_moved = accounts_moved THEN
+        RETURN NULL;
     END IF;
 
-    -- L3 bounds and L7 freezes, entry by entry, so that a batch may not dip below a floor on its way.
-    SELECT n.account_id, n.amount_atoms, n.balance_atoms, b.floor_atoms, b.ceiling_atoms, c.freeze INTO broken
+    -- Something stands in the way: say what.
+    SELECT n.account_id, n.amount_atoms, n.balance_atoms, c.freeze,
+           n.balance_atoms < b.floor_atoms OR n.balance_atoms > b.ceiling_atoms AS is_outside INTO broken
       FROM added n
       JOIN ledger_balance b ON b.account_id = n.account_id
       JOIN ledger_account c ON c.id = n.account_id
@@ -76,39 +103,16 @@ BEGIN
         OR n.balance_atoms > b.ceiling_atoms
         OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount_atoms > 0)))
      LIMIT 1;
-    IF FOUND THEN
-        IF broken.balance_atoms < broken.floor_atoms OR broken.balance_atoms > broken.ceiling_atoms THEN
-            RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account_id, broken.balance_atoms
-                USING ERRCODE = 'LB002',
-                      DETAIL = json_build_object('account', broken.account_id, 'amount', broken.amount_atoms::text,
-                                                 'balance', broken.balance_atoms::text)::text;
-        END IF;
+    IF broken.is_outside THEN
+        RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account_id, broken.balance_atoms
+            USING ERRCODE = 'LB002',
+                  DETAIL = json_build_object('account', broken.account_id, 'amount', broken.amount_atoms::text,
+                                             'balance', broken.balance_atoms::text)::text;
+    ELSIF broken.account_id IS NOT NULL THEN
         RAISE EXCEPTION 'account % is frozen (%)', broken.account_id, broken.freeze
             USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.account_id)::text;
     END IF;
-
-    -- L3: one aggregated update per balance; versions must continue, and every entry must state the running sum.
-    UPDATE ledger_balance b
-       SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
-      FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
-                   min(r.version) AS first_version, max(r.version) AS last_version,
-                   min(r.opening) AS opening_min, max(r.opening) AS opening_max
-              FROM (SELECT n.account_id, n.amount_atoms, n.version,
-                           n.balance_atoms
-                           - sum(n.amount_atoms) OVER (PARTITION BY n.account_id ORDER BY n.version) AS opening
-                      FROM added n) r
-             GROUP BY r.account_id) m
-     WHERE b.account_id = m.account_id
-       AND m.first_version = b.version + 1
-       AND m.last_version = b.version + m.entries
-       AND m.opening_min = b.net_atoms
-       AND m.opening_max = b.net_atoms;
-    GET DIAGNOSTICS balances_moved = ROW_COUNT;
-    SELECT count(DISTINCT account_id) INTO accounts_moved FROM added;
-    IF balances_moved <> accounts_moved THEN
-        RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
-    END IF;
-    RETURN NULL;
+    RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
 END $$;
 
 CREATE TRIGGER ledger_entry_law AFTER INSERT ON ledger_entry

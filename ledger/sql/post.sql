@@ -4,7 +4,7 @@
 --   2  lock balances     the whole batch, sorted by account, in a statement of its own: no deadlock by order
 --   3  insert entries    running balances and versions by window over the fresh snapshot after the lock;
 --                        the law (law.sql) checks the set and moves each balance once
---   4  outbox            one event per journal in the same commit
+--   4  outbox            one event per journal in the same commit, under the code of the book, which is the firm's
 --
 -- Journals are given as parallel arrays; entries name their journal by its position, counted from 1.
 CREATE FUNCTION ledger_post(
@@ -58,10 +58,11 @@ BEGIN
         WINDOW running AS (PARTITION BY e.account ORDER BY e.n);
 
         INSERT INTO core_event (topic, broker_code, subject_type, subject_id, actor, reason, payload, occurred_at)
-        SELECT 'ledger.journal.posted', '', 'ledger.journal', g.id::text, p_actor, '',
+        SELECT 'ledger.journal.posted', k.code, 'ledger.journal', g.id::text, p_actor, '',
                jsonb_build_object('kind', g.kind, 'cause', g.cause), p_booked_at
           FROM unnest(p_ids, p_kinds, p_causes) AS g(id, kind, cause)
-          JOIN unnest(fresh) AS f(id) ON f.id = g.id;
+          JOIN unnest(fresh) AS f(id) ON f.id = g.id
+          JOIN ledger_book k ON k.id = p_book;
     END IF;
 
     RETURN QUERY

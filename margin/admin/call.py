@@ -53,7 +53,7 @@ def deadline_badge(call: MarginCall) -> SafeString:
 @admin.register(MarginCall)
 class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
     broker_path = "facility__client__broker"
-    list_display = ("reference_link", "client", "state", "amount_called", "due_at", "countdown", "is_immediate")
+    list_display = ("reference_link", "client", "state", "amount_called", "due_at", "countdown")
     list_display_links = ("reference_link",)
     list_filter = (DeadlineFilter, "status", "is_immediate")
     list_select_related = ("facility__client",)
@@ -74,8 +74,12 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "facility__client", "valuation__facility__client", "closing_valuation__facility__client"
+        return (
+            super()
+            .get_queryset(request)
+            .select_related(
+                "facility__client", "valuation__facility__client", "closing_valuation__facility__client"
+            )
         )
 
     @display(description=_("reference"), ordering="pk")
@@ -104,7 +108,12 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
         return Panel(
             tiles=(
                 Tile(_("Status"), call_badge(row), hint=deadline_badge(row)),
-                Tile(_("Amount called"), money(row.amount), page_of(valuation), _("Margin deficiency at the call")),
+                Tile(
+                    _("Amount called"),
+                    money(row.amount),
+                    page_of(valuation),
+                    _("Margin deficiency at the call"),
+                ),
                 Tile(_("Due at"), moment(row.due_at), hint=_("By the calendar of statutory business days")),
                 Tile(
                     _("Utilisation at the call"),
@@ -113,10 +122,17 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
                     _("See the valuation behind it"),
                     "danger",
                 ),
-                Tile(_("Client"), row.facility.client.name, page_of(row.facility.client), row.facility.client.number),
+                Tile(
+                    _("Client"),
+                    row.facility.client.name,
+                    page_of(row.facility.client),
+                    row.facility.client.number,
+                ),
                 Tile(_("Loan"), money(valuation.loan), page_of(valuation), _("At the call")),
                 Tile(_("Margin value"), money(valuation.margin_value), page_of(valuation), _("At the call")),
-                Tile(_("Facility"), money(row.facility.credit_limit), page_of(row.facility), _("Credit limit")),
+                Tile(
+                    _("Facility"), money(row.facility.credit_limit), page_of(row.facility), _("Credit limit")
+                ),
             ),
             tables=(*self._cures(row), self._sales(row, sales)),
             timeline=timeline(row, *sales),
@@ -142,7 +158,9 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
             [way["asset"], "", _amount(way["deposit_market_value"]), _amount(way["sale_market_value"])]
             for way in ways["assets"]
         ]
-        note = _("Any one of these amounts alone meets the call at present prices; a sale is shown before costs.")
+        note = _(
+            "Any one of these amounts alone meets the call at present prices; a sale is shown before costs."
+        )
         if not cash:
             note = _("At present prices nothing is missing: the next valuation may close the call.")
         return [Table(_("Three ways to meet it"), columns, rows, note=note)]

@@ -56,29 +56,44 @@ class LoanMovementAdmin(FacilityRows):
 
 @admin.register(InterestAccrual)
 class InterestAccrualAdmin(FacilityRows):
-    list_display = ("accrued_on", "facility_link", "within", "beyond", "rate", "excess_rate", "interest", "posting_link")
+    list_display = (
+        "accrued_on",
+        "facility_link",
+        "within",
+        "beyond",
+        "rate",
+        "excess_rate",
+        "interest",
+        "posting_link",
+    )
     list_filter = (("posting", admin.EmptyFieldListFilter),)
     related = ("facility__client", "posting")
-    fields = (("facility", "accrued_on"), ("within", "rate"), ("beyond", "excess_rate"), ("interest", "numerator"), "posting_link")
+    fields = (
+        ("facility", "accrued_on"),
+        ("within", "rate"),
+        ("beyond", "excess_rate"),
+        ("interest", "numerator"),
+        "posting_link",
+    )
     readonly_fields = ("within", "beyond", "rate", "excess_rate", "interest", "posting_link")
 
-    @display(description=_("principal within margin value"))
+    @display(description=_("within margin value"))
     def within(self, accrual: InterestAccrual) -> str:
         return money(from_atoms(accrual.principal_within_atoms, 2))
 
-    @display(description=_("principal beyond margin value"))
+    @display(description=_("beyond it"))
     def beyond(self, accrual: InterestAccrual) -> str:
         return money(from_atoms(accrual.principal_beyond_atoms, 2))
 
-    @display(description=_("rate per annum"))
+    @display(description=_("rate"))
     def rate(self, accrual: InterestAccrual) -> str:
         return percent(accrual.rate_per_annum)
 
-    @display(description=_("rate per annum beyond margin value"))
+    @display(description=_("higher rate"))
     def excess_rate(self, accrual: InterestAccrual) -> str:
         return percent(accrual.excess_rate_per_annum)
 
-    @display(description=_("interest of the day, not rounded until it is posted"))
+    @display(description=_("interest of the day"))
     def interest(self, accrual: InterestAccrual) -> str:
         return f"≈ {round_half_up(CONTEXT.divide(accrual.numerator, DENOMINATOR), 6)}"
 

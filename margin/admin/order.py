@@ -80,7 +80,16 @@ class SaleOrderAdmin(BrokerScope, ReadOnlyAdmin):
 @admin.register(Fill)
 class FillAdmin(PanelAdmin, ReadOnlyAdmin):
     broker_path = "order__leg__sale__call__facility__client__broker"
-    list_display = ("execution_id", "asset", "filled_quantity", "fill_price", "gross_amount", "net_amount", "traded_at", "is_settled")
+    list_display = (
+        "execution_id",
+        "asset",
+        "filled_quantity",
+        "fill_price",
+        "gross_amount",
+        "net_amount",
+        "traded_at",
+        "is_settled",
+    )
     list_filter = ("venue", ("settled_at", admin.EmptyFieldListFilter))
     list_select_related = ("order__leg__asset",)
     search_fields = ("execution_id", "order__client_order_id")
@@ -100,12 +109,16 @@ class FillAdmin(PanelAdmin, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "order__leg__asset__instrument",
-            "order__leg__sale__call__facility__client",
-            "fx_rate",
-            "trade_journal",
-            "settlement_journal",
+        return (
+            super()
+            .get_queryset(request)
+            .select_related(
+                "order__leg__asset__instrument",
+                "order__leg__sale__call__facility__client",
+                "fx_rate",
+                "trade_journal",
+                "settlement_journal",
+            )
         )
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -147,12 +160,14 @@ class FillAdmin(PanelAdmin, ReadOnlyAdmin):
                 Tile(_("Forced sale"), sale.reference, page_of(sale)),
                 Tile(_("Gross"), money(row.gross)),
                 Tile(_("Fees"), money(row.fees_total)),
-                Tile(_("Net"), money(row.net), page_of(row.trade_journal), _("See the journal that booked it")),
+                Tile(
+                    _("Net"), money(row.net), page_of(row.trade_journal), _("See the journal that booked it")
+                ),
                 Tile(
                     _("Settlement"),
                     settled,
                     page_of(row.settlement_journal) if row.settlement_journal else "",
-                    row.settlement_journal and _("See the journal that booked it") or "",
+                    _("See the journal that booked it") if row.settlement_journal else "",
                 ),
             ),
             tables=(_fees(row),),

@@ -1,4 +1,4 @@
-"""The story at the head of a page: figures, tables, a chart and a timeline, all of them links to their rows."""
+"""The story at the head of a page: figures, tables, a chart and a timeline, each leading to its rows."""
 
 from __future__ import annotations
 
@@ -54,18 +54,22 @@ class Table:
 class Series:
     label: object
     values: Sequence[object]
-    colour: str
+    colour: str | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A bar or line chart; values are decimal text, so that nothing passes through a float on our side."""
+    """A bar or line chart; values are decimal text, so that nothing passes through a float on our side.
+
+    `links` leads from each bar to the rows it counts.
+    """
 
     title: object
     kind: str
     labels: Sequence[str]
     series: Sequence[Series]
     unit: object = ""
+    links: Sequence[tuple[object, str]] = ()
 
     @property
     def data(self) -> str:
@@ -159,4 +163,4 @@ class PanelAdmin(BrokerScope):
     ) -> HttpResponse:
         if obj is not None:
             context["panel"] = self.panel(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)  # type: ignore[no-any-return]
+        return super().render_change_form(request, context, add, change, form_url, obj)

@@ -36,7 +36,7 @@ class ReleaseForm(BaseDialogForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.sale = get_object_or_404(
+        self.sale: ForcedSale = get_object_or_404(
             ForcedSale.objects.select_related("call__facility__client"), pk=self.object_id
         )
         self.fields["plan_hash"].initial = self.sale.plan_hash
@@ -140,7 +140,7 @@ class ReleaseButtons(PanelAdmin):
         )
 
     def _sale(self, request: HttpRequest, object_id: object) -> ForcedSale:
-        return get_object_or_404(self.get_queryset(request), pk=object_id)  # type: ignore[no-any-return]
+        return get_object_or_404(self.get_queryset(request), pk=object_id)
 
 
 def _person(request: HttpRequest) -> User:

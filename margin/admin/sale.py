@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -60,15 +61,19 @@ class ForcedSaleAdmin(ReleaseButtons, ReadOnlyAdmin):
                     ("maker", "checker"),
                     ("approval_rule", "approved_at"),
                     ("planned_at", "closed_at"),
-                    ("plan_hash", "approved_hash"),
+                    "hash_shown",
                 )
             },
         ),
     )
 
+    readonly_fields = ("hash_shown",)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "call__facility__client", "valuation__facility__client", "maker", "checker"
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("call__facility__client", "valuation__facility__client", "maker", "checker")
         )
 
     @display(description=_("reference"), ordering="pk")
@@ -82,6 +87,10 @@ class ForcedSaleAdmin(ReleaseButtons, ReadOnlyAdmin):
     @display(description=_("status"), ordering="status")
     def state(self, sale: ForcedSale) -> SafeString:
         return sale_badge(sale)
+
+    @display(description=_("plan hash"))
+    def hash_shown(self, sale: ForcedSale) -> SafeString:
+        return format_html('<span class="house-hash">{}</span>', sale.plan_hash)
 
     @display(description=_("expected gross"), ordering="expected_gross")
     def gross(self, sale: ForcedSale) -> str:
@@ -124,7 +133,11 @@ def _tiles(sale: ForcedSale, fills: Sequence[Fill]) -> tuple[Tile, ...]:
         Tile(_("Sold so far"), money(gross, str(currency)), hint=_("Fees %(fees)s") % {"fees": money(fees)}),
         Tile(_("Loan before"), _amount(plan.get("loan_before")), valuation, _("See the valuation behind it")),
         Tile(_("Loan after, as planned"), _amount(plan.get("loan_after"))),
-        Tile(_("Shortage before"), _amount(plan.get("shortage_before"))),
+        Tile(
+            _("Shortage before"),
+            quantity(Decimal(plan["shortage_before"])) if "shortage_before" in plan else "–",
+            hint=_("Loan less target × effective limit"),
+        ),
         Tile(
             _("Utilisation after, as planned"),
             percent(Decimal(after)) if after else "–",
@@ -209,7 +222,7 @@ def _orders(sale: ForcedSale, orders: Sequence[SaleOrder]) -> list[Table]:
 def _fills(sale: ForcedSale, orders: Sequence[SaleOrder], fills: Sequence[Fill]) -> list[Table]:
     if not fills:
         return []
-    asset_of = {order.pk: order.leg.asset.code for order in orders}
+    leg_of = {order.pk: order.leg for order in orders}
     columns = (
         Column(_("Trade")),
         Column(_("Asset")),
@@ -225,9 +238,9 @@ def _fills(sale: ForcedSale, orders: Sequence[SaleOrder], fills: Sequence[Fill])
     rows = [
         [
             link(fill, fill.execution_id),
-            asset_of[fill.order_id],
+            leg_of[fill.order_id].asset.code,
             quantity(fill.quantity),
-            quantity(fill.price),
+            f"{leg_of[fill.order_id].currency} {quantity(fill.price)}",
             money(fill.gross.amount),
             money(fill.fees_total.amount),
             money(fill.net.amount),

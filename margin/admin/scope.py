@@ -18,7 +18,7 @@ def broker_of(user: Any) -> Broker | None:
     if not isinstance(user, User) or user.is_superuser:
         return None
     try:
-        return user.staff.broker  # type: ignore[no-any-return]
+        return user.staff.broker
     except ObjectDoesNotExist:
         return None
 
@@ -38,7 +38,9 @@ class BrokerScope(HouseAdmin):
             return rows
         return rows.filter(**{self.broker_path or "pk": broker if self.broker_path else broker.pk})
 
-    def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
         broker = broker_of(request.user)
         if broker is not None and db_field.related_model is Broker:
             kwargs["queryset"] = Broker.objects.filter(pk=broker.pk)

@@ -65,7 +65,7 @@ def page_of(row: Model) -> str:
         return ""
 
 
-def list_of(model: type[Model], **query: object) -> str:
+def list_of(model: type[Model], **query: str | int) -> str:
     """The address of a list, narrowed by `query`; empty where its room shows none."""
     meta = model._meta
     try:

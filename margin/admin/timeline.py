@@ -10,7 +10,7 @@ from ledger.core.models import Event
 
 from .panel import ROWS_SHOWN_MAX, Moment
 from .show import link
-from .words import TOPICS, word
+from .words import REASONS, TOPICS, word
 
 
 def timeline(about: Model, *others: Model) -> list[Moment]:
@@ -32,7 +32,7 @@ def _moments(events: Iterable[Event], rows: dict[tuple[str, str], Model], about:
             word(TOPICS, event.topic),
             event.actor,
             "" if subject is about else link(subject),
-            event.reason,
+            str(word(REASONS, event.reason)),
         )
 
 

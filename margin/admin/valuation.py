@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -65,7 +66,16 @@ class ValuationRunAdmin(BrokerScope, ReadOnlyAdmin):
 @admin.register(Valuation)
 class ValuationAdmin(PanelAdmin, ReadOnlyAdmin):
     broker_path = "facility__client__broker"
-    list_display = ("valued_at", "client", "level_shown", "utilised", "loan_shown", "margin_shown", "market_shown", "deficiency_shown")
+    list_display = (
+        "valued_at",
+        "client",
+        "level_shown",
+        "utilised",
+        "loan_shown",
+        "margin_shown",
+        "market_shown",
+        "deficiency_shown",
+    )
     list_filter = (LatestFilter, BandFilter, "level", "has_hard_stale_price", "has_soft_stale_price")
     list_select_related = ("facility__client",)
     search_fields = ("facility__client__number", "facility__client__name")
@@ -86,8 +96,10 @@ class ValuationAdmin(PanelAdmin, ReadOnlyAdmin):
     readonly_fields = ("policy_link",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "facility__client__broker__book", "run__broker", "policy__broker"
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("facility__client__broker__book", "run__broker", "policy__broker")
         )
 
     @display(description=_("client"), ordering="facility__client__number")
@@ -186,7 +198,12 @@ def _tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> tu
         ),
         Tile(_("Cash and proceeds"), money(valuation.cash), account(Role.CLIENT_CASH), journals),
         Tile(_("Market value"), money(valuation.market_value), hint=_("The sum of the lines below")),
-        Tile(_("Credit limit"), money(valuation.credit_limit), page_of(valuation.facility), _("Of the facility")),
+        Tile(
+            _("Credit limit"),
+            money(valuation.credit_limit),
+            page_of(valuation.facility),
+            _("Of the facility"),
+        ),
         Tile(
             _("Margin deficiency"),
             money(valuation.deficiency),
@@ -243,13 +260,13 @@ def _calculation(valuation: Valuation) -> Table:
     steps = explain(valuation)["calculation"]
     rows: list[list[object]] = []
     for held in steps["holdings"]:
-        product = f"{held['quantity']} × {held['price']} × {held['fx_rate']}"
+        product = " × ".join(_number(held[name]) for name in ("quantity", "price", "fx_rate"))
         rows.append(
             [
-                f"{held['code']}: {product} = {held['market_value_unrounded']}",
-                held["market_value"],
-                f"× {held['margin_ratio']} = {held['margin_value_unrounded']}",
-                held["margin_value"],
+                f"{held['code']}: {product} = {_number(held['market_value_unrounded'])}",
+                money(Decimal(held["market_value"])),
+                f"× {held['margin_ratio']} = {_number(held['margin_value_unrounded'])}",
+                money(Decimal(held["margin_value"])),
             ]
         )
     return Table(
@@ -263,3 +280,7 @@ def _calculation(valuation: Valuation) -> Table:
         rows,
         empty=_("Nothing was pledged."),
     )
+
+
+def _number(text: str) -> str:
+    return quantity(Decimal(text))

@@ -29,6 +29,45 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.sale.part_filled_order": _("Order filled in part"),
     "margin.sale.settled_fill": _("Trade settled"),
     "margin.shortfall.booked": _("Shortfall booked"),
+    "margin.client.opened": _("Client opened"),
+    "margin.client.va_financing_approved": _("Virtual asset financing approved"),
+    "margin.facility.opened": _("Facility opened"),
+    "margin.collateral_deposit.booked": _("Collateral deposited"),
+    "margin.collateral_withdrawal.booked": _("Collateral withdrawn"),
+    "margin.cash_deposit.booked": _("Cash deposited"),
+    "margin.cash_withdrawal.booked": _("Cash withdrawn"),
+    "margin.drawdown.booked": _("Drawdown booked"),
+    "margin.repayment.booked": _("Repayment booked"),
+    "margin.broker.opened": _("Broker opened"),
+    "margin.broker.sales_stopped": _("Forced sales stopped"),
+    "margin.broker.sales_resumed": _("Forced sales resumed"),
+}
+
+REASONS: Final[dict[str, Any]] = {
+    "immediate level": _("The level of immediate sale"),
+    "short again after the sale": _("Short again after the sale"),
+    "still short after the sale": _("Still short after the sale"),
+    "call met": _("The call was met"),
+    "target reached": _("Target reached"),
+    "released quantities sold": _("Everything released is sold"),
+    "nothing left that cures": _("Nothing left that would cure"),
+}
+
+JOURNAL_KINDS: Final[dict[str, Any]] = {
+    "collateral_deposit": _("Deposit of collateral"),
+    "collateral_withdrawal": _("Withdrawal of collateral"),
+    "cash_deposit": _("Deposit of cash"),
+    "cash_withdrawal": _("Withdrawal of cash"),
+    "drawdown": _("Drawdown"),
+    "repayment": _("Repayment"),
+    "interest": _("Interest"),
+    "interest_to_principal": _("Interest joins the principal"),
+    "sale_earmark": _("Put into sale"),
+    "sale_earmark_release": _("Taken back from sale"),
+    "forced_sale_trade": _("Trade of a forced sale"),
+    "forced_sale_settlement": _("Settlement of a forced sale"),
+    "shortfall": _("Shortfall"),
+    "reversal": _("Reversal"),
 }
 
 LEG_REASONS: Final[dict[str, Any]] = {

@@ -75,6 +75,7 @@ class _Movement(ClientCommandView):
 
     model = Journal
     serializer_class = MovementSerializer
+    staff_permissions = {"POST": "margin.add_loanmovement"}
     service: Callable[..., custody.Movement]
 
     def carry_out(self, target: Client, values: dict[str, Any], *, key: str) -> Journal:

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
 
 from ledger.core.api.fields import EmptyCommandSerializer
+from ledger.core.api.filters import IdFilter
 from ledger.core.api.views import Commanding, Detail, Listing
 from margin.models import Broker, ForcedSale
 from margin.sales import release
@@ -29,7 +30,7 @@ TAGS = ["Forced sales"]
 
 class ForcedSaleFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="call__facility__client__number")
-    call = django_filters.NumberFilter(field_name="call_id")
+    call = IdFilter(field_name="call_id")
     status = django_filters.ChoiceFilter(choices=ForcedSale.Status.choices)
 
     class Meta:

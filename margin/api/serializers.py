@@ -157,7 +157,7 @@ class FacilityDetailSerializer(FacilitySerializer):
         OpenApiExample(
             "One million dollars",
             request_only=True,
-            value={"client": "C001", "credit_limit": "1000000.00", "rate_plan": "standard"},
+            value={"client": "C001", "credit_limit": "1000000.00", "rate_plan": "Standard"},
         )
     ]
 )

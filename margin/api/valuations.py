@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ledger.core.api.filters import IdFilter
 from ledger.core.api.views import Detail, Listing
 from margin import explain
 from margin.models import Broker, Valuation
@@ -30,7 +31,7 @@ TAGS = ["Valuations"]
 
 class ValuationFilter(django_filters.FilterSet):
     client = django_filters.CharFilter(field_name="facility__client__number")
-    facility = django_filters.NumberFilter(field_name="facility_id")
+    facility = IdFilter(field_name="facility_id")
     level = django_filters.ChoiceFilter(choices=Level.choices)
     latest = django_filters.BooleanFilter(
         method="newest_only", help_text=_("Only the newest valuation of each facility.")

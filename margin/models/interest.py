@@ -44,10 +44,13 @@ class InterestAccrual(models.Model):
 
 
 class InterestPosting(models.Model):
-    """A month's interest, rounded once and booked."""
+    """A month's interest, or the part of it until a shortfall, rounded once and booked."""
 
     facility = models.ForeignKey("margin.Facility", on_delete=models.PROTECT, verbose_name=_("facility"))
     month = models.DateField(_("month"), help_text=_("The first day of the month."))
+    part = models.PositiveSmallIntegerField(
+        _("part"), default=1, help_text=_("A month has a second part when a shortfall was booked within it.")
+    )
     amount_atoms = AtomsField(_("amount (cents)"))
     journal = models.OneToOneField(
         "ledger.Journal", on_delete=models.PROTECT, null=True, verbose_name=_("journal")
@@ -57,7 +60,9 @@ class InterestPosting(models.Model):
         verbose_name = _("interest posting")
         verbose_name_plural = _("interest postings")
         constraints = [
-            models.UniqueConstraint(fields=["facility", "month"], name="margin_interestposting_once_a_month")
+            models.UniqueConstraint(
+                fields=["facility", "month", "part"], name="margin_interestposting_once_a_month"
+            )
         ]
 
     def __str__(self) -> str:

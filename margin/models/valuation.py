@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ledger.core.fields import ExactDecimalField, price_field
@@ -38,7 +39,7 @@ class ValuationRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.broker} {self.valued_at:%Y-%m-%d %H:%M}"
+        return f"{self.broker} {timezone.localtime(self.valued_at):%Y-%m-%d %H:%M}"
 
 
 def amount_field(verbose_name: Any) -> ExactDecimalField:
@@ -92,7 +93,7 @@ class Valuation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.facility} {self.valued_at:%Y-%m-%d %H:%M}"
+        return f"{self.facility} {timezone.localtime(self.valued_at):%Y-%m-%d %H:%M}"
 
 
 class ValuationLine(models.Model):

@@ -42,6 +42,7 @@ def advance_sales(*, broker: Broker, actor: str = SYSTEM) -> int:
     """Take every released sale as far as it goes now; returns the number of steps taken.
 
     With the firm's kill switch on, no order is made or sent; what the venue already did is still taken in.
+    The switch is read again before every step.
     """
     steps = 0
     active = ForcedSale.objects.filter(
@@ -49,7 +50,7 @@ def advance_sales(*, broker: Broker, actor: str = SYSTEM) -> int:
         status__in=[ForcedSale.Status.APPROVED, ForcedSale.Status.EXECUTING],
     ).order_by("pk")
     for sale_id in list(active.values_list("pk", flat=True)):
-        while _step(sale_id, is_stopped=broker.are_forced_sales_stopped, actor=actor):
+        while _step(sale_id, actor=actor):
             steps += 1
     return steps
 
@@ -59,12 +60,16 @@ def venue_of(instrument: Instrument) -> Venue:
     return PaperVenue(instrument.venue)
 
 
-def _step(sale_id: int, *, is_stopped: bool, actor: str) -> bool:
+def _step(sale_id: int, *, actor: str) -> bool:
+    is_stopped = Broker.objects.filter(
+        client__facility__calls__sales=sale_id, are_forced_sales_stopped=True
+    ).exists()
     orders = SaleOrder.objects.filter(leg__sale_id=sale_id, status__in=SaleOrder.LIVE).order_by("pk")
-    for order in list(orders.select_related("leg__asset__instrument")):
-        if order.status != SaleOrder.Status.NEW or not is_stopped:
-            if _work(order, is_stopped=is_stopped, actor=actor):
-                return True
+    related = orders.select_related("leg__asset__instrument", "leg__sale__call__facility__client__broker")
+    for order in list(related):
+        may_be_worked = order.status != SaleOrder.Status.NEW or not is_stopped
+        if may_be_worked and _work(order, is_stopped=is_stopped, actor=actor):
+            return True
     if orders.exists() or is_stopped:
         return False
     return _next(sale_id, actor=actor)
@@ -77,8 +82,7 @@ def _work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
     """Bring our record of an order up to the venue's; returns whether anything changed."""
     venue = venue_of(order.leg.asset.instrument)
     if order.status == SaleOrder.Status.NEW:
-        _set_status(order, "sent")
-        return True
+        return _set_status(order, "sent", actor=actor)
     try:
         report = venue.report(order.client_order_id)
         if report is None and not is_stopped:
@@ -86,18 +90,30 @@ def _work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
                 Order(order.client_order_id, order.leg.asset.code, order.quantity, order.limit_price)
             )
     except VenueUnavailable:
-        return _set_status(order, "lost") if order.status == SaleOrder.Status.SENT else False
+        return order.status == SaleOrder.Status.SENT and _set_status(order, "lost", actor=actor)
     return report is not None and _take_in(order, report, actor=actor)
 
 
-def _set_status(order: SaleOrder, event: str) -> bool:
+def _set_status(order: SaleOrder, event: str, *, actor: str) -> bool:
+    """Move an order from the state it was read in; when somebody else moved it first, theirs stands."""
     with transaction.atomic():
         locked = SaleOrder.objects.select_for_update(no_key=True).get(pk=order.pk)
-        if locked.status != order.status:
-            return True
-        locked.status = states.step(states.ORDER, locked.status, event)
-        locked.save(update_fields=["status"])
+        if locked.status == order.status:
+            _change(locked, event, order.leg.sale.call.facility.client.broker.code, actor=actor)
     return True
+
+
+def _change(locked: SaleOrder, event: str, broker_code: str, *, actor: str) -> None:
+    locked.status = states.step(states.ORDER, locked.status, event)
+    locked.final_at = None if locked.status in SaleOrder.LIVE else clock.now()
+    locked.save(update_fields=["status", "final_at"])
+    record_event(
+        f"margin.sale.{event}_order",
+        locked,
+        actor=actor,
+        broker_code=broker_code,
+        order=locked.client_order_id,
+    )
 
 
 def _take_in(order: SaleOrder, report: OrderReport, *, actor: str) -> bool:
@@ -109,7 +125,7 @@ def _take_in(order: SaleOrder, report: OrderReport, *, actor: str) -> bool:
         _release_leaves(order, actor=actor)
         return True
     if order.status in (SaleOrder.Status.SENT, SaleOrder.Status.UNKNOWN):
-        return _set_status(order, "acknowledged")
+        return _set_status(order, "acknowledged", actor=actor)
     return changed
 
 
@@ -118,10 +134,10 @@ def _release_leaves(order: SaleOrder, *, actor: str) -> None:
     """An order ended with something unsold: it goes back from sale to collateral."""
     sale = _lock(order.leg.sale_id)
     locked = SaleOrder.objects.select_for_update(no_key=True).get(pk=order.pk)
+    if locked.status not in SaleOrder.LIVE:
+        return
     leaves = locked.quantity - locked.filled_quantity
-    locked.status = states.step(states.ORDER, locked.status, "cancelled")
-    locked.final_at = clock.now()
-    locked.save(update_fields=["status", "final_at"])
+    _change(locked, "cancelled", sale.call.facility.client.broker.code, actor=actor)
     if leaves > ZERO:
         _earmark(sale, order, -leaves, key=f"unsold:{order.client_order_id}", actor=actor)
 

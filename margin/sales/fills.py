@@ -54,8 +54,8 @@ def record_fill(order: SaleOrder, execution: Execution, *, actor: str) -> bool:
         return False
     rate = latest_rate(instrument.trading_currency, facility.currency, at=execution.executed_at)
     gross = round_half_up(execution.quantity * execution.price * rate.bid)
-    fees = charges(facility.client.broker, instrument).fees(gross)
     traded_on = execution.executed_at.astimezone(HONG_KONG).date()
+    fees = charges(facility.client.broker, instrument, on=traded_on).fees(gross)
     is_immediate = instrument.venue == Instrument.Venue.VATP
     journal_id = _book_trade(facility, locked, execution, fees, traded_on, is_immediate, actor)
     fill = Fill.objects.create(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ from ledger.core.idempotency import body_hash
 from ledger.core.models import Event
 from margin import states
 from margin.calls import transition
-from margin.models import Broker, Facility, ForcedSale, MarginCall, SaleLeg
+from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, SaleLeg
 from margin.models.valuation import Level
 from margin.valuations import Assessment, assess, store
 
@@ -33,32 +34,40 @@ from .shortfall import book_shortfall
 
 def plan_overdue(*, broker: Broker, actor: str = SYSTEM) -> list[ForcedSale]:
     """Plan a sale for every overdue call of a broker that has none; returns the plans made."""
-    if broker.are_forced_sales_stopped:
+    if Broker.objects.filter(pk=broker.pk, are_forced_sales_stopped=True).exists():
         return []
     overdue = MarginCall.objects.filter(
         facility__client__broker=broker, status=MarginCall.Status.OVERDUE
     ).order_by("facility_id")
-    planned = (plan_sale_for(call=call, actor=actor) for call in list(overdue))
+    planned = (_plan(pk, actor, must_be_overdue=False) for pk in list(overdue.values_list("pk", flat=True)))
     return [sale for sale in planned if sale is not None]
 
 
-@transaction.atomic
 def plan_sale_for(*, call: MarginCall, actor: str = SYSTEM) -> ForcedSale | None:
     """Plan the least-cost sale that brings one overdue call's account to the policy's target.
 
-    Returns None when there is nothing to plan: the call was met in the meantime, no asset may be sold at present
-    (stale or suspended: the call stays overdue and an event says why), or nothing is left at all, which
-    books the shortfall. Raises Conflict (`wrong_state`) when the call is not overdue.
+    Returns None when there is nothing to plan: the call was met in the meantime, no asset may be sold at
+    present (stale or suspended: the call stays overdue and an event says why), an earlier sale still has to
+    settle, or nothing is left at all, which books the shortfall. Raises Conflict (`wrong_state`) when the
+    call is not overdue.
     """
+    return _plan(call.pk, actor, must_be_overdue=True)
+
+
+@transaction.atomic
+def _plan(call_id: int, actor: str, *, must_be_overdue: bool) -> ForcedSale | None:
     facility = (
         Facility.objects.select_for_update(of=("self",), no_key=True)
         .select_related("client__broker__book")
-        .get(pk=call.facility_id)
+        .get(calls=call_id)
     )
-    call = MarginCall.objects.select_for_update(no_key=True).get(pk=call.pk)
+    call = MarginCall.objects.select_for_update(no_key=True).get(pk=call_id)
     call.facility = facility
     if call.status != MarginCall.Status.OVERDUE:
-        raise Conflict(f"{call.reference} is {call.get_status_display()}", code="wrong_state")
+        if must_be_overdue:
+            raise Conflict(f"{call.reference} is {call.get_status_display()}", code="wrong_state")
+        # A sweep beside this one was here first.
+        return None
     assessment = assess(facility)
     if assessment.level not in (Level.CALL, Level.IMMEDIATE):
         if not assessment.hard_stale:
@@ -92,6 +101,7 @@ def candidate(assessment: Assessment, code: str, quantity: Decimal) -> Candidate
     """Describe what may be sold of one asset; a hard-stale price or a suspension keeps it out (8.18)."""
     market = assessment.market
     instrument, quote = market.instruments[code], market.quotes[code]
+    today = market.at.astimezone(HONG_KONG).date()
     reason = ""
     if market.state(code) in (PriceState.HARD, PriceState.MISSING):
         reason = "stale_price"
@@ -102,20 +112,18 @@ def candidate(assessment: Assessment, code: str, quantity: Decimal) -> Candidate
         quantity=quantity,
         step=instrument.step,
         price=quote.price,
-        fees=charges(assessment.facility.client.broker, instrument),
+        fees=charges(assessment.facility.client.broker, instrument, on=today),
         fx_rate=market.rates[quote.currency].bid,
         is_tradable=not reason,
         reason=reason,
     )
 
 
-def charges(broker: Broker, instrument: Instrument) -> FeeSchedule:
-    """Return what selling this instrument costs a client of `broker` today."""
+def charges(broker: Broker, instrument: Instrument, *, on: date) -> FeeSchedule:
+    """Return what selling this instrument on a trade date costs a client of `broker`."""
     if instrument.venue == Instrument.Venue.VATP:
         return FeeSchedule(venue_fee_rate=broker.virtual_asset_fee_rate)
-    schedule = sehk_charges_on(
-        clock.now().astimezone(HONG_KONG).date(), broker.commission_rate, broker.commission_minimum
-    )
+    schedule = sehk_charges_on(on, broker.commission_rate, broker.commission_minimum)
     return schedule if instrument.is_stamp_dutiable else replace(schedule, stamp_rate=ZERO)
 
 
@@ -223,6 +231,9 @@ def _content(call: MarginCall, assessment: Assessment, plan: SalePlan, valuation
 
 
 def _nothing_to_sell(call: MarginCall, assessment: Assessment, plan: SalePlan, actor: str) -> None:
+    if Fill.objects.filter(order__leg__sale__call__facility=call.facility, settled_at__isnull=True).exists():
+        # What was sold is still owed to the client: the residual is known when it settles.
+        return
     if assessment.value.market_value == ZERO and not assessment.hard_stale:
         book_shortfall(call, assessment, actor=actor)
         return

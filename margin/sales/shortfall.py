@@ -9,6 +9,7 @@ from ledger.core.decimals import ZERO
 from ledger.core.events import record_event
 from ledger.models import Role
 from ledger.posting import JournalRequest, credit, debit, post
+from margin.accrual import book_accrued
 from margin.calls import transition
 from margin.models import MarginCall
 from margin.valuations import Assessment, store
@@ -17,10 +18,11 @@ from margin.valuations import Assessment, store
 def book_shortfall(call: MarginCall, assessment: Assessment, *, actor: str) -> None:
     """Move what the client still owes to the shortfall receivable and close the call, which is locked.
 
-    Cash and proceeds of the client are set off first; interest that was accrued but not booked stays with the
-    accrual and is booked at month end.
+    What was sold has settled. Interest that has accrued is booked first, or it would go on being owed on a
+    loan that is no more; the client's cash is set off.
     """
     facility = call.facility
+    book_accrued(facility=facility, actor=actor)
     book, number, currency = facility.client.broker.book, facility.client.number, facility.currency
     cash_account = AccountKey(Role.CLIENT_CASH, currency, number)
     interest_account = AccountKey(Role.INTEREST_RECEIVABLE, currency, number)

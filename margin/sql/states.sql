@@ -69,6 +69,53 @@ END $$;
 CREATE TRIGGER margin_order_within_plan BEFORE INSERT ON margin_saleorder
     FOR EACH ROW EXECUTE FUNCTION margin_order_within_plan();
 
+-- What was approved is what may be sold: legs come with their plan, and neither they nor an order's terms change.
+CREATE FUNCTION margin_leg_with_plan() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT status FROM margin_forcedsale WHERE id = NEW.sale_id) <> 'planned' THEN
+        RAISE EXCEPTION 'sale % is past planning and takes no further leg', NEW.sale_id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'margin_saleleg_with_plan';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER margin_saleleg_with_plan BEFORE INSERT ON margin_saleleg
+    FOR EACH ROW EXECUTE FUNCTION margin_leg_with_plan();
+CREATE TRIGGER margin_saleleg_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON margin_saleleg
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_saleorder_terms BEFORE UPDATE ON margin_saleorder FOR EACH ROW
+    WHEN ((OLD.leg_id, OLD.client_order_id, OLD.slice_number, OLD.quantity, OLD.limit_price)
+          IS DISTINCT FROM (NEW.leg_id, NEW.client_order_id, NEW.slice_number, NEW.quantity, NEW.limit_price))
+    EXECUTE FUNCTION margin_keep_plan();
+CREATE TRIGGER margin_saleorder_kept BEFORE DELETE OR TRUNCATE ON margin_saleorder
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- A trade changes once, when it settles; a day's interest changes once, when it is booked.
+CREATE TRIGGER margin_fill_terms BEFORE UPDATE ON margin_fill FOR EACH ROW
+    WHEN (OLD.settled_at IS NOT NULL
+          OR (OLD.order_id, OLD.venue, OLD.execution_id, OLD.quantity, OLD.price, OLD.fx_rate_id, OLD.gross, OLD.fees,
+              OLD.fees_total, OLD.net, OLD.traded_at, OLD.settles_on, OLD.trade_journal_id)
+             IS DISTINCT FROM
+             (NEW.order_id, NEW.venue, NEW.execution_id, NEW.quantity, NEW.price, NEW.fx_rate_id, NEW.gross, NEW.fees,
+              NEW.fees_total, NEW.net, NEW.traded_at, NEW.settles_on, NEW.trade_journal_id))
+    EXECUTE FUNCTION margin_keep_plan();
+CREATE TRIGGER margin_fill_kept BEFORE DELETE OR TRUNCATE ON margin_fill
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_interestaccrual_terms BEFORE UPDATE ON margin_interestaccrual FOR EACH ROW
+    WHEN (OLD.posting_id IS NOT NULL
+          OR (OLD.facility_id, OLD.accrued_on, OLD.principal_within_atoms, OLD.principal_beyond_atoms,
+              OLD.rate_per_annum, OLD.excess_rate_per_annum, OLD.numerator)
+             IS DISTINCT FROM
+             (NEW.facility_id, NEW.accrued_on, NEW.principal_within_atoms, NEW.principal_beyond_atoms,
+              NEW.rate_per_annum, NEW.excess_rate_per_annum, NEW.numerator))
+    EXECUTE FUNCTION margin_keep_plan();
+CREATE TRIGGER margin_interestaccrual_kept BEFORE DELETE OR TRUNCATE ON margin_interestaccrual
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_interestposting_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON margin_interestposting
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER margin_loanmovement_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON margin_loanmovement
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
 CREATE TRIGGER margin_margincall_kept BEFORE DELETE OR TRUNCATE ON margin_margincall
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 CREATE TRIGGER margin_forcedsale_kept BEFORE DELETE OR TRUNCATE ON margin_forcedsale
@@ -79,6 +126,17 @@ CREATE TRIGGER margin_valuationline_append_only BEFORE UPDATE OR DELETE OR TRUNC
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 
 -- reverse --
+DROP TRIGGER margin_loanmovement_append_only ON margin_loanmovement;
+DROP TRIGGER margin_interestposting_append_only ON margin_interestposting;
+DROP TRIGGER margin_interestaccrual_kept ON margin_interestaccrual;
+DROP TRIGGER margin_interestaccrual_terms ON margin_interestaccrual;
+DROP TRIGGER margin_fill_kept ON margin_fill;
+DROP TRIGGER margin_fill_terms ON margin_fill;
+DROP TRIGGER margin_saleorder_kept ON margin_saleorder;
+DROP TRIGGER margin_saleorder_terms ON margin_saleorder;
+DROP TRIGGER margin_saleleg_append_only ON margin_saleleg;
+DROP TRIGGER margin_saleleg_with_plan ON margin_saleleg;
+DROP FUNCTION margin_leg_with_plan();
 DROP TRIGGER margin_valuationline_append_only ON margin_valuationline;
 DROP TRIGGER margin_valuation_append_only ON margin_valuation;
 DROP TRIGGER margin_forcedsale_kept ON margin_forcedsale;

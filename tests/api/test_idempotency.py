@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from ledger.core import events
 from ledger.core.models import Command
 from ledger.models import Journal
 from margin import custody
@@ -112,7 +113,7 @@ def test_while_the_first_is_in_flight_the_second_is_told_to_wait(monkeypatch: py
     world, _chan = v01()
     system = system_of(world.broker)
     inside, go_on, replies = threading.Event(), threading.Event(), []
-    record = custody.record_event
+    record = events.record_event
 
     def pause(*arguments: Any, **options: Any) -> Any:
         inside.set()

@@ -7,12 +7,13 @@ import time
 from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 
-from collateral.instruments import import_securities
+from collateral.instruments import import_securities_file
 from collateral.models import Instrument, Price, PricePolicy
 from collateral.price_import import PriceRow, import_prices, read_prices
 from collateral.price_policies import (
@@ -185,7 +186,8 @@ class TestHistory:
         assert Event.objects.filter(topic="collateral.price.imported").count() == 2
 
     def test_five_years_of_a_market_take_seconds(self) -> None:
-        import_securities(market.securities(), actor="system")
+        with (market.DATA / "securities.csv").open(encoding="utf-8", newline="") as exchange_list:
+            import_securities_file(exchange_list, actor="system")
         closes_at = time_of_day(16, 8, tzinfo=clock.HONG_KONG)
         rows = [
             PriceRow(day.stock_code, day.close, "HKD", datetime.combine(day.on, closes_at))
@@ -202,7 +204,7 @@ class TestHistory:
 
 
 class TestPricePolicies:
-    TERMS = {
+    TERMS: dict[str, Any] = {
         "asset_kind": "security",
         "soft_age_seconds": 60,
         "hard_age_seconds": 300,
@@ -245,7 +247,7 @@ class TestPricePolicies:
         self, wong: User, changes: dict[str, object], code: str
     ) -> None:
         with pytest.raises(Invalid) as refused:
-            propose_price_policy(**(self.TERMS | changes), valid_from=clock.today(), maker=wong)  # type: ignore[arg-type]
+            propose_price_policy(**(self.TERMS | changes), valid_from=clock.today(), maker=wong)
         assert refused.value.reason == code
 
     @pytest.mark.usefixtures("policies")

@@ -134,7 +134,7 @@ class TestReadingTheLatest:
             observe(bitcoin, "96000", "2026-03-07 02:30:00")
         assert latest_prices([bitcoin], at=hkt("2026-03-07 02:00:10"))["BTC"].price_id == first.pk
         before = latest_prices([bitcoin], at=hkt("2026-03-07 01:00:00"))["BTC"]
-        assert (before.price_id, before.price, before.state) == (None, 0, PriceState.MISSING)
+        assert (before.price_id, before.price, before.state) == (None, Decimal(0), PriceState.MISSING)
         assert before.currency == "USD"
 
     @pytest.mark.usefixtures("policies")

@@ -7,17 +7,25 @@ from decimal import Decimal
 
 import pytest
 
+from collateral.instruments import Listing, read_securities
 from deploy.demo import market
-from deploy.demo.market import DATA, DailyPrice, SecurityRow, VirtualAssetPrice
+from deploy.demo.market import DATA, SECURITIES, DailyPrice, VirtualAssetPrice
 from ledger.core.calendars import EXCHANGE, Calendar, read_calendar_files
+from ledger.core.errors import Invalid
 
 TRADING = Calendar(EXCHANGE, read_calendar_files()[EXCHANGE])
 SUMMER = (date(2022, 5, 1), date(2022, 7, 15))
 
 
 @pytest.fixture(scope="module")
-def listed() -> dict[str, SecurityRow]:
-    return {row.stock_code: row for row in market.securities()}
+def lines() -> list[Listing | Invalid]:
+    with SECURITIES.open(encoding="utf-8", newline="") as file:
+        return [row for _line, row in read_securities(file)]
+
+
+@pytest.fixture(scope="module")
+def listed(lines: list[Listing | Invalid]) -> dict[str, Listing]:
+    return {row.stock_code: row for row in lines if isinstance(row, Listing)}
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +39,17 @@ def virtual_assets() -> list[VirtualAssetPrice]:
 
 
 class TestSecurities:
-    def test_the_whole_list_is_there_once(self, listed: dict[str, SecurityRow]) -> None:
-        assert len(list(market.securities())) == len(listed) == 3057
+    def test_the_whole_list_is_there_once(
+        self, lines: list[Listing | Invalid], listed: dict[str, Listing]
+    ) -> None:
+        assert len(lines) == len(listed) == 3057
         assert Counter(row.category for row in listed.values()) == {
             "Equity": 2700,
             "Exchange Traded Products": 346,
             "Real Estate Investment Trusts": 11,
         }
 
-    def test_every_row_is_well_formed(self, listed: dict[str, SecurityRow]) -> None:
+    def test_every_row_is_well_formed(self, listed: dict[str, Listing]) -> None:
         for row in listed.values():
             assert len(row.stock_code) == 5
             assert row.stock_code.isdigit()
@@ -50,8 +60,8 @@ class TestSecurities:
             assert row.spread_table in {1, 3, 5}
             assert row.rmb_counter == "" or row.rmb_counter in listed
 
-    def test_the_bank_that_everyone_knows(self, listed: dict[str, SecurityRow]) -> None:
-        assert listed["00005"] == SecurityRow(
+    def test_the_bank_that_everyone_knows(self, listed: dict[str, Listing]) -> None:
+        assert listed["00005"] == Listing(
             stock_code="00005",
             name="HSBC HOLDINGS",
             category="Equity",
@@ -66,7 +76,7 @@ class TestSecurities:
             spread_table=1,
         )
 
-    def test_flags_tell_one_security_from_another(self, listed: dict[str, SecurityRow]) -> None:
+    def test_flags_tell_one_security_from_another(self, listed: dict[str, Listing]) -> None:
         assert listed["00700"].rmb_counter == "80700"
         assert listed["80700"].trading_currency == "CNY"
         assert not listed["00823"].has_stamp_duty
@@ -89,7 +99,7 @@ class TestShares:
             assert min(row.dividend, row.split) >= 0
 
     def test_every_share_is_on_the_list_and_trades_in_hong_kong_dollars(
-        self, shares: list[DailyPrice], listed: dict[str, SecurityRow]
+        self, shares: list[DailyPrice], listed: dict[str, Listing]
     ) -> None:
         assert {listed[row.stock_code].trading_currency for row in shares} == {"HKD"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -44,7 +45,9 @@ def cash_out(key: str, owner: str, amount: str, **fields: object) -> JournalRequ
     return move(key, cash(owner), BANK, amount, **{"kind": "withdrawal"} | fields)
 
 
-def pledge(key: str, owner: str, quantity: str, asset: str = "BTC", location: str = "VAULT") -> JournalRequest:
+def pledge(
+    key: str, owner: str, quantity: str, asset: str = "BTC", location: str = "VAULT"
+) -> JournalRequest:
     return move(key, custody(asset, location), pledged(owner, asset, location), quantity, kind="pledge")
 
 
@@ -52,7 +55,7 @@ def account_id(book: Book, key: AccountKey) -> int:
     return resolve(book, [key])[key][0]
 
 
-def sql(statement: str, *parameters: object) -> list[tuple[object, ...]]:
+def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Go round the application."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
@@ -61,7 +64,8 @@ def sql(statement: str, *parameters: object) -> list[tuple[object, ...]]:
 
 def without_law(*statements: str) -> None:
     """Do what the owner of the tables can do: switch their triggers off, change, switch them on."""
-    tables = ("ledger_journal", "ledger_entry", "ledger_balance", "ledger_account", "ledger_asset", "core_event")
+    guarded = sql("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal")
+    tables = [name for (name,) in guarded]
     sql("SET CONSTRAINTS ALL IMMEDIATE")
     for table in tables:
         sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")

@@ -81,9 +81,7 @@ def test_a_key_given_twice_in_one_batch_has_one_effect(book: Book) -> None:
 @pytest.mark.django_db
 def test_a_key_given_twice_in_one_batch_with_two_bodies_refuses_the_batch(book: Book) -> None:
     with pytest.raises(KeyReused, match="these differ: legs") as refused:
-        posting.post_batch(
-            book, [cash_in("d1", CHAN, "100.00"), cash_in("d1", CHAN, "200.00")], actor="ops"
-        )
+        posting.post_batch(book, [cash_in("d1", CHAN, "100.00"), cash_in("d1", CHAN, "200.00")], actor="ops")
 
     assert refused.value.details == {"differing": ["legs"]}
     assert not Journal.objects.exists()

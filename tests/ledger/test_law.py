@@ -72,7 +72,7 @@ def test_l1_shares_moved_on_one_side_only(book: Book) -> None:
     there = account_id(book, custody("00700", "VAULT"))
     journal = raw_journal(book, 2)
 
-    with pytest.raises(Error, match="does not balance in 00700 at (CCASS|VAULT)"):
+    with pytest.raises(Error, match=r"does not balance in 00700 at (CCASS|VAULT)"):
         raw_entries((journal, there, "500", "500", 1), (journal, here, "-500", "0", 2))
 
 
@@ -88,10 +88,19 @@ def test_l1_amounts_that_differ_in_the_eighteenth_digit(book: Book) -> None:
         )
 
 
+def test_l2_entries_brought_later_to_a_journal_without_any(book: Book, ids: tuple[int, int]) -> None:
+    bank, chan = ids
+    journal = raw_journal(book, 2)
+    # The story's journals are made by this very transaction, so give this one another's number.
+    without_law(f"UPDATE ledger_journal SET transaction = '3'::xid8 WHERE id = '{journal}'")
+
+    with pytest.raises(Error, match="must come whole, once, with their journal"):
+        raw_entries((journal, bank, "500", "10500", 2), (journal, chan, "-500", "-10500", 2))
+
+
 def test_l2_entries_appended_to_an_old_journal(book: Book, ids: tuple[int, int]) -> None:
     bank, chan = ids
     journal = Journal.objects.get()
-    # The story's journal was made by this very transaction, so give the present one another number.
     without_law("UPDATE ledger_journal SET transaction = '3'::xid8")
 
     with pytest.raises(Error, match="must come whole, once, with their journal"):
@@ -139,7 +148,7 @@ def test_l2_a_journal_that_names_another_transaction(book: Book) -> None:
 
 @pytest.mark.parametrize("entries", [0, 1, -1])
 def test_l2_a_journal_that_says_it_has_fewer_than_two_entries(book: Book, entries: int) -> None:
-    with pytest.raises(Error, match="ledger_journal_(has_entries|entry_count_check)"):
+    with pytest.raises(Error, match=r"ledger_journal_(has_entries|entry_count_check)"):
         raw_journal(book, entries)
 
 
@@ -148,8 +157,8 @@ def test_l2_a_journal_that_says_it_has_fewer_than_two_entries(book: Book, entrie
     [
         "UPDATE ledger_balance SET net_atoms = net_atoms - 1",
         "UPDATE ledger_balance SET version = version + 1",
-        "INSERT INTO ledger_balance (account_id, net_atoms, version) SELECT account_id, 5, 0 FROM ledger_balance"
-        " ON CONFLICT (account_id) DO UPDATE SET net_atoms = 5",
+        "INSERT INTO ledger_balance (account_id, net_atoms, version)"
+        " SELECT account_id, 5, 0 FROM ledger_balance ON CONFLICT (account_id) DO UPDATE SET net_atoms = 5",
         "MERGE INTO ledger_balance b USING ledger_account a ON a.id = b.account_id"
         " WHEN MATCHED THEN UPDATE SET net_atoms = 0",
         "UPDATE ledger_balance SET account_id = account_id + 1000",
@@ -160,7 +169,7 @@ def test_l2_a_journal_that_says_it_has_fewer_than_two_entries(book: Book, entrie
     ],
 )
 def test_l3_a_balance_moved_without_entries(book: Book, ids: tuple[int, int], statement: str) -> None:
-    with pytest.raises(Error, match="a balance moves only by its entries|never changes|append-only"):
+    with pytest.raises(Error, match=r"a balance moves only by its entries|never changes|append-only"):
         sql(statement)
 
 
@@ -192,20 +201,31 @@ def test_l3_entries_that_do_not_continue_the_balance(
     bank, chan = ids
     journal = raw_journal(book, 2)
 
-    with pytest.raises(Error, match="do not continue the balances|ledger_entry_version_once"):
+    with pytest.raises(Error, match=r"do not continue the balances|ledger_entry_version_once"):
         raw_entries((journal, bank, *bank_row), (journal, chan, *chan_row))
 
 
-def test_l3_a_false_balance_between_two_entries_of_one_statement(book: Book, ids: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("stated", "versions"),
+    [
+        pytest.param("4999", (2, 3), id="too little on the way"),
+        pytest.param("5001", (2, 3), id="too much on the way"),
+        pytest.param("5000", (2, 4), id="a version left out between them"),
+        pytest.param("5000", (0, 3), id="a version from before the first"),
+    ],
+)
+def test_l3_two_entries_of_one_statement_that_do_not_follow_each_other(
+    book: Book, ids: tuple[int, int], stated: str, versions: tuple[int, int]
+) -> None:
     bank, chan = ids
-    first, second = raw_journal(book, 2), raw_journal(book, 2)
+    there, back = raw_journal(book, 2), raw_journal(book, 2)
 
     with pytest.raises(Error, match="do not continue the balances"):
         raw_entries(
-            (first, bank, "-20000", "10000", 2),
-            (first, chan, "20000", "-1", 2),
-            (second, bank, "20000", "10000", 3),
-            (second, chan, "-20000", "-10000", 3),
+            (there, bank, "-5000", stated, versions[0]),
+            (there, chan, "5000", "-5000", 2),
+            (back, bank, "5000", "10000", versions[1]),
+            (back, chan, "-5000", "-10000", 3),
         )
 
 
@@ -231,7 +251,7 @@ def test_l3_half_an_atom_and_what_is_no_number(book: Book, ids: tuple[int, int],
     journal = raw_journal(book, 2)
     opposite = {"NaN": "NaN", "Infinity": "-Infinity", "-Infinity": "Infinity"}.get(amount, f"-{amount}")
 
-    with pytest.raises(Error, match="atoms_are_whole|does not balance"):
+    with pytest.raises(Error, match=r"atoms_are_whole|does not balance"):
         raw_entries(
             (journal, bank, amount, "10500", 2), (journal, chan, opposite.replace("--", ""), "-10500", 2)
         )
@@ -254,8 +274,9 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
 
     with pytest.raises(Error, match="atoms_are_whole"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 'psql', ARRAY[%s]::uuid[], ARRAY['raw'], ARRAY['\\x00'::bytea],"
-            " ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''], ARRAY[NULL]::uuid[],"
+            "SELECT * FROM ledger_post(%s, now(), 'psql', ARRAY[%s]::uuid[], ARRAY['raw'],"
+            " ARRAY['\\x00'::bytea], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+            " ARRAY[NULL]::uuid[],"
             " ARRAY[1, 1], ARRAY[%s, %s]::bigint[], ARRAY[%s::text::numeric, 1]::atoms[])",
             book.pk,
             str(uuid7()),
@@ -269,8 +290,9 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
 def test_l2_the_posting_function_books_no_journal_without_entries(book: Book) -> None:
     with pytest.raises(Error, match="ledger_journal_has_entries"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 'psql', ARRAY[%s]::uuid[], ARRAY['raw'], ARRAY['\\x00'::bytea],"
-            " ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''], ARRAY[NULL]::uuid[],"
+            "SELECT * FROM ledger_post(%s, now(), 'psql', ARRAY[%s]::uuid[], ARRAY['raw'],"
+            " ARRAY['\\x00'::bytea], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+            " ARRAY[NULL]::uuid[],"
             " ARRAY[]::integer[], ARRAY[]::bigint[], ARRAY[]::atoms[])",
             book.pk,
             str(uuid7()),
@@ -346,7 +368,8 @@ def test_l6_a_second_account_of_the_same_key(book: Book, ids: tuple[int, int]) -
 def test_l6_bitcoin_booked_nowhere(book: Book) -> None:
     with pytest.raises(Error, match="needs a location"):
         sql(
-            'INSERT INTO ledger_account (book_id, owner, role, asset_id, "freeze") VALUES (%s, %s, %s, %s, %s)',
+            'INSERT INTO ledger_account (book_id, owner, role, asset_id, "freeze")'
+            " VALUES (%s, %s, %s, %s, %s)",
             book.pk,
             CHAN,
             "client_collateral",
@@ -360,7 +383,7 @@ def test_l6_bitcoin_booked_nowhere(book: Book) -> None:
     [("coin", "virtual_asset", 19, True), ("cash", "fiat", 2, True), ("share", "security", 0, False)],
 )
 def test_l6_an_asset_of_no_possible_shape(book: Book, values: tuple[object, ...]) -> None:
-    with pytest.raises(Error, match="ledger_asset_(scale_in_range|money_has_no_location)"):
+    with pytest.raises(Error, match=r"ledger_asset_(scale_in_range|money_has_no_location)"):
         sql(
             "INSERT INTO ledger_asset (code, name, kind, scale, is_located, standard_code)"
             " VALUES (%s, '', %s, %s, %s, '')",
@@ -368,7 +391,9 @@ def test_l6_an_asset_of_no_possible_shape(book: Book, values: tuple[object, ...]
         )
 
 
-@pytest.mark.parametrize(("freeze", "amount"), [("debit", 500), ("credit", -500), ("all", 500), ("all", -500)])
+@pytest.mark.parametrize(
+    ("freeze", "amount"), [("debit", 500), ("credit", -500), ("all", 500), ("all", -500)]
+)
 def test_l7_a_frozen_account_moved(book: Book, ids: tuple[int, int], freeze: str, amount: int) -> None:
     bank, chan = ids
     sql('UPDATE ledger_account SET "freeze" = %s WHERE id = %s', freeze, chan)
@@ -391,8 +416,8 @@ def test_l8_an_event_that_names_another_transaction(book: Book) -> None:
 
 def test_l9_a_reply_that_was_given_stays_the_reply(db: None) -> None:
     sql(
-        "INSERT INTO core_command (scope, key, route, body, body_hash, received_at, response_status, response_body)"
-        " VALUES ('api', 'k1', 'POST /x', '{}', 'h', now(), 201, '{}')"
+        "INSERT INTO core_command (scope, key, route, body, body_hash, received_at, response_status,"
+        " response_body) VALUES ('api', 'k1', 'POST /x', '{}', 'h', now(), 201, '{}')"
     )
     for statement in (
         "UPDATE core_command SET response_status = 500",
@@ -400,5 +425,5 @@ def test_l9_a_reply_that_was_given_stays_the_reply(db: None) -> None:
         "DELETE FROM core_command",
         "TRUNCATE core_command",
     ):
-        with pytest.raises(Error, match="already answered|append-only"), transaction.atomic():
+        with pytest.raises(Error, match=r"already answered|append-only"), transaction.atomic():
             sql(statement)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,20 @@ from ledger.core.models import Event
 from ledger.models import Account, Balance, Book, Entry, Journal
 from ledger.posting import AccountFrozen, InsufficientBalance, JournalRequest, Leg, Posted, Refused
 
-from .books import BANK, CAPITAL, DAY, account_id, cash, cash_in, cash_out, custody, move, pledge, pledged, sql
+from .books import (
+    BANK,
+    CAPITAL,
+    DAY,
+    account_id,
+    cash,
+    cash_in,
+    cash_out,
+    custody,
+    move,
+    pledge,
+    pledged,
+    sql,
+)
 
 pytestmark = pytest.mark.django_db
 CHAN, LEE = "H0001", "H0002"
@@ -111,7 +126,9 @@ def test_shares_cannot_change_place_on_one_side_only(book: Book) -> None:
 def test_nobody_withdraws_more_than_stands_there(book: Book) -> None:
     posting.post(book, cash_in("d1", CHAN, "100.00"), actor="ops")
 
-    with pytest.raises(InsufficientBalance, match=f"{CHAN} / Client cash / HKD does not hold enough") as refused:
+    with pytest.raises(
+        InsufficientBalance, match=f"{CHAN} / Client cash / HKD does not hold enough"
+    ) as refused:
         posting.post(book, cash_out("w1", CHAN, "100.01"), actor="ops")
 
     assert refused.value.details == {
@@ -124,9 +141,7 @@ def test_nobody_withdraws_more_than_stands_there(book: Book) -> None:
 
 def test_a_batch_may_not_dip_below_a_floor_on_its_way(book: Book) -> None:
     with pytest.raises(InsufficientBalance):
-        posting.post_batch(
-            book, [cash_out("w1", CHAN, "50.00"), cash_in("d1", CHAN, "80.00")], actor="ops"
-        )
+        posting.post_batch(book, [cash_out("w1", CHAN, "50.00"), cash_in("d1", CHAN, "80.00")], actor="ops")
 
     assert not Journal.objects.exists()
 
@@ -193,6 +208,24 @@ def test_an_unknown_name_is_refused_with_its_field(book: Book, account: AccountK
         posting.post(book, move("m1", BANK, account, "1"), actor="ops")
 
     assert refused.value.field == field
+
+
+def test_an_unknown_place_is_not_taken_for_no_place(book: Book) -> None:
+    posting.post(book, cash_in("d1", CHAN, "1.00"), actor="ops")
+
+    with pytest.raises(Invalid, match="no location MATTRESS"):
+        posting.post(
+            book, move("m1", BANK, AccountKey("client_cash", "HKD", CHAN, "MATTRESS"), "1"), actor="ops"
+        )
+
+
+def test_posting_to_known_accounts_takes_two_round_trips(
+    book: Book, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    posting.post(book, cash_in("d1", CHAN, "1.00"), actor="ops")
+
+    with django_assert_num_queries(4):  # with the savepoint set and released
+        posting.post_batch(book, [cash_in(f"d{n}", CHAN, "1.00") for n in range(2, 9)], actor="ops")
 
 
 @pytest.mark.parametrize(
@@ -266,6 +299,7 @@ def test_each_journal_is_told_of_by_one_event_of_the_same_commit(book: Book) -> 
     event = Event.objects.get(topic="ledger.journal.posted")
     assert (event.subject_type, event.subject_id) == ("ledger.journal", str(posted.journal_id))
     assert event.payload == {"kind": "deposit", "cause": "client:H0001"}
+    assert event.broker_code == book.code
     assert event.transaction == Journal.objects.get().transaction
 
 

@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from ledger.core.idempotency import Reply, execute_once
 
 from . import problems
-from .callers import Caller, caller_of
+from .callers import BROKER_PARAMETER, Caller, caller_of
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -60,24 +60,30 @@ def command_key(caller: Caller, key: str) -> str:
     return "api:" + hashlib.sha256(f"{caller.scope}\n{key}".encode()).hexdigest()
 
 
-def once(request: Request, carry_out: Callable[[str], Any], *, success: int = HTTPStatus.CREATED) -> Response:
-    """Run `carry_out(command key)` once for this request's key and answer with what it returned, as JSON.
+def once(request: Request, key: str, carry_out: Callable[[str], Any], *, success: int) -> Response:
+    """Run `carry_out(command key)` once for the caller's `key` and answer with what it returned, as JSON.
 
     Must be called outside a transaction. Raises what :func:`execute_once` raises.
     """
-    caller, key = caller_of(request), idempotency_key_of(request)
+    caller = caller_of(request)
     reply = execute_once(
         scope=caller.scope,
         key=key,
-        route=f"{request.method} {request.get_full_path()}",
+        route=_route(request),
         body=request.data,
-        command=lambda: Reply(int(success), _as_json(carry_out(command_key(caller, key)))),
+        command=lambda: Reply(success, _as_json(carry_out(command_key(caller, key)))),
         refuse=lambda refusal: Reply(refusal.status, problems.of_refusal(refusal)),
     )
     headers = {REPLAYED_HEADER: "true"} if reply.is_replay else {}
     if reply.status >= HTTPStatus.BAD_REQUEST:
         return problems.response(reply.body, request, headers)
     return Response(reply.body, status=reply.status, headers=headers)
+
+
+def _route(request: Request) -> str:
+    """Name the command: an operator's call for one firm is not the same as for another."""
+    firm = request.query_params.get(BROKER_PARAMETER)
+    return f"{request.method} {request.path}" + (f"?{BROKER_PARAMETER}={firm}" if firm else "")
 
 
 def _as_json(data: Any) -> Any:

@@ -23,6 +23,7 @@ from rest_framework.views import set_rollback
 from ledger.core.errors import InFlight, KeyReused, Refusal
 
 from .parsers import BodyTooLarge
+from .requests import HEADER as REQUEST_ID
 from .requests import request_id_of
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,12 @@ def of_refusal(refusal: Refusal) -> dict[str, Any]:
 def response(problem: Mapping[str, Any], request: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Answer `request` with a problem."""
     members = {**problem, "instance": request.path, "request_id": request_id_of(request)}
-    return Response(members, status=problem["status"], headers=dict(headers or {}), content_type=PROBLEM_JSON)
+    return Response(
+        members,
+        status=problem["status"],
+        headers={REQUEST_ID: members["request_id"], **(headers or {})},
+        content_type=PROBLEM_JSON,
+    )
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
@@ -101,7 +107,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, exceptions.APIException):
         return response(_of_api_exception(error), request, _headers(error))
     if isinstance(error, DatabaseError) and (problem := _of_database_error(error)):
-        return response(problem, request)
+        return response(problem, request, {"Retry-After": "1"} if problem["status"] == 503 else {})
     log.exception("api.request.failed", extra={"request_id": request_id_of(request), "path": request.path})
     return response(
         body(
@@ -158,6 +164,8 @@ def _django_detail(error: ValidationError) -> Any:
 
 # The law of the database is the last to refuse; a service should have said it in words before.
 _STATUS_BY_SQLSTATE: Final = {"23505": (409, "already_exists"), "23514": (422, "constraint_violated")}
+# Serialisation failure, deadlock, lock not available, statement timeout: the same call may succeed next time.
+_PASSING: Final = frozenset({"40001", "40P01", "55P03", "57014"})
 
 
 def _of_database_error(error: DatabaseError) -> dict[str, Any] | None:
@@ -165,6 +173,8 @@ def _of_database_error(error: DatabaseError) -> dict[str, Any] | None:
     state = getattr(cause, "sqlstate", None)
     diagnostic = getattr(cause, "diag", None)
     name = getattr(diagnostic, "constraint_name", None)
+    if state in _PASSING:
+        return body(status=503, code="try_again", detail=_("Too much at once; try again with the same key."))
     if state not in _STATUS_BY_SQLSTATE or not name:
         return None
     status, code = _STATUS_BY_SQLSTATE[state]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -118,6 +119,10 @@ class HouseSchema(AutoSchema):
                 ),
             ]
         return parameters
+
+    def get_summary(self) -> str:
+        """The name of the operation in words, `listMarginCalls` as "List margin calls"."""
+        return re.sub(r"(?<!^)([A-Z])", r" \1", self.get_operation_id()).capitalize()
 
     def get_request_serializer(self) -> Any:
         if self._is_command:

@@ -30,7 +30,7 @@ from rest_framework.views import APIView
 
 from .callers import BROKER_PARAMETER, Caller, caller_of
 from .fields import CommandSerializer, accept
-from .idempotent import once
+from .idempotent import idempotency_key_of, once
 from .pagination import PARAMETERS as PAGE_PARAMETERS
 from .pagination import KeyPagination
 from .parsers import StrictJSONParser
@@ -84,6 +84,9 @@ class ApiView(GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if any("\0" in value for value in kwargs.values() if isinstance(value, str)):
+            # PostgreSQL keeps no NUL in text, so nothing has such a name.
+            raise Http404
         for name in request.query_params:
             if name not in self.known_parameters(request.method or ""):
                 raise refuse_parameter(name, _("There is no such parameter."), "unknown_parameter")
@@ -158,6 +161,7 @@ class Commanding(ApiView):
     success_status: ClassVar[int] = HTTPStatus.CREATED
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        given_key = idempotency_key_of(request)
         target = self.locate()
         values = accept(self.command_serializer_class, request.data)
         shown = self.reply_serializer_class or self.serializer_class
@@ -165,6 +169,7 @@ class Commanding(ApiView):
             raise TypeError(f"{type(self).__name__} does not say how its result is shown")
         return once(
             request,
+            given_key,
             lambda key: (
                 shown(self.carry_out(target, values, key=key), context=self.get_serializer_context()).data
             ),

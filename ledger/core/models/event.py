@@ -5,7 +5,7 @@ from django.db.models import F, Func
 from django.utils.translation import gettext_lazy as _
 
 
-class TransactionId(models.Field):  # type: ignore[type-arg]
+class TransactionId(models.Field):
     """The PostgreSQL transaction that wrote the row; readers stay below the horizon of open ones."""
 
     def db_type(self, connection: object) -> str:

@@ -246,7 +246,7 @@ class TestRefusals:
             Calendar(EXCHANGE, (Day(date(2022, 6, 1), True), Day(date(2022, 6, 3), True)))
 
     def test_a_moment_without_a_zone_is_refused(self) -> None:
-        naive = datetime(2022, 6, 2, 10, 0)
+        naive = datetime(2022, 6, 2, 10, 0)  # noqa: DTZ001
         for ask in (TRADING.is_in_session, TRADING.next_session_open, TRADING.last_completed_session):
             with pytest.raises(ValueError, match="aware"):
                 ask(naive)
@@ -297,7 +297,7 @@ class TestLoading:
         assert (event.topic, event.actor) == ("core.calendar.loaded", "ops.lee")
         assert event.payload == {"calendar": "XHKG", "days": 1}
 
-    def test_a_calendar_is_read_once(self, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    def test_a_calendar_is_read_once(self, django_assert_num_queries) -> None:
         calendars.load_calendars()
         with django_assert_num_queries(1):
             calendars.get_calendar(EXCHANGE)

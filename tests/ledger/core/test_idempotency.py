@@ -49,7 +49,12 @@ def test_the_first_call_has_the_effect_and_the_second_gets_its_reply() -> None:
 def test_another_scope_is_another_key() -> None:
     send(opens_a_book())
     other = execute_once(
-        scope="api:peak", key="k1", route="", body={}, command=opens_a_book("PEAK"), refuse=lambda _r: Reply(0, {})
+        scope="api:peak",
+        key="k1",
+        route="",
+        body={},
+        command=opens_a_book("PEAK"),
+        refuse=lambda _r: Reply(0, {}),
     )
 
     assert not other.is_replay
@@ -59,7 +64,7 @@ def test_another_scope_is_another_key() -> None:
 def test_another_body_is_refused_and_every_difference_named() -> None:
     send(opens_a_book())
 
-    with pytest.raises(KeyReused, match="these differ: amount.value, note, route") as refused:
+    with pytest.raises(KeyReused, match=r"these differ: route, amount.value, note") as refused:
         send(
             opens_a_book("PEAK"),
             body={"client": "H0001", "amount": {"value": "100.01", "currency": "HKD"}, "note": "x"},
@@ -67,8 +72,16 @@ def test_another_body_is_refused_and_every_difference_named() -> None:
         )
 
     assert refused.value.status == 422
-    assert refused.value.details == {"differing": ["amount.value", "note", "route"]}
+    assert refused.value.details == {"differing": ["route", "amount.value", "note"]}
     assert Book.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_field_given_as_null_differs_from_one_not_given() -> None:
+    send(opens_a_book())
+
+    with pytest.raises(KeyReused, match="these differ: note"):
+        send(opens_a_book(), body=DEPOSIT | {"note": None})
 
 
 @pytest.mark.django_db

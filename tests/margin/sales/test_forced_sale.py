@@ -18,6 +18,7 @@ from margin.sales.outcome import conclude
 from margin.sales.planning import plan_overdue
 from margin.sales.release import approve_sale, reject_sale, submit_for_release
 from margin.sales.settlement import settle_due
+from margin.sales.switch import set_forced_sales_stopped
 from margin.valuations import run_valuation
 from tests.builders import D, World, at, harbour, user, v01
 
@@ -36,6 +37,26 @@ def overdue_at_v02(world: World) -> MarginCall:
         advance_due(broker=world.broker)
     call.refresh_from_db()
     return call
+
+
+def ho_borrows(**policy: object) -> World:
+    """Ms Ho draws all that her 8,000 HSBC at 100.00 carry."""
+    world = harbour(policy=policy)
+    with at("2026-03-23 16:30"):
+        world.price("00005", "100.00", "2026-03-23 16:08")
+        ho = world.client("C002", "Ho Ka Yan")
+        world.pledge(ho, s00005="8000")
+        world.draw(ho, "560000.00", purpose="securities")
+    return world
+
+
+def ho_called_at_90() -> World:
+    """HSBC falls to 90.00 the next day and Ms Ho is called; a sale is to end at 95%."""
+    world = ho_borrows(target_utilisation=D("0.95"))
+    with at("2026-03-24 16:30"):
+        world.price("00005", "90.00", "2026-03-24 16:08")
+        review_calls(run=run_valuation(broker=world.broker))
+    return world
 
 
 def released(world: World) -> ForcedSale:
@@ -78,15 +99,7 @@ def test_v02_bitcoin_falls_and_just_enough_is_sold_and_v27_books_it():
 
 
 def test_shares_settle_two_days_after_the_trade_and_interest_runs_until_then():
-    world = harbour(policy={"target_utilisation": D("0.95")})
-    with at("2026-03-23 16:30"):
-        world.price("00005", "100.00", "2026-03-23 16:08")
-        ho = world.client("C002", "Ho Ka Yan")
-        world.pledge(ho, s00005="8000")
-        world.draw(ho, "560000.00", purpose="securities")
-    with at("2026-03-24 16:30"):
-        world.price("00005", "90.00", "2026-03-24 16:08")
-        review_calls(run=run_valuation(broker=world.broker))
+    world = ho_called_at_90()
     with at("2026-03-25 15:00"):
         world.price("00005", "90.00", "2026-03-25 14:59")
         advance_due(broker=world.broker)
@@ -112,15 +125,7 @@ def test_shares_settle_two_days_after_the_trade_and_interest_runs_until_then():
 
 
 def test_the_exchange_is_closed_at_lunch_and_the_order_waits():
-    world = harbour(policy={"target_utilisation": D("0.95")})
-    with at("2026-03-23 16:30"):
-        world.price("00005", "100.00", "2026-03-23 16:08")
-        ho = world.client("C002", "Ho Ka Yan")
-        world.pledge(ho, s00005="8000")
-        world.draw(ho, "560000.00", purpose="securities")
-    with at("2026-03-24 16:30"):
-        world.price("00005", "90.00", "2026-03-24 16:08")
-        review_calls(run=run_valuation(broker=world.broker))
+    world = ho_called_at_90()
     with at("2026-03-25 16:30"):
         world.price("00005", "90.00", "2026-03-25 16:08")
         advance_due(broker=world.broker)
@@ -202,12 +207,7 @@ def test_an_immediate_account_is_sold_by_the_named_rule_within_its_limit():
 
 
 def test_everything_is_sold_and_what_is_still_owed_becomes_a_shortfall():
-    world = harbour()
-    with at("2026-03-23 16:30"):
-        world.price("00005", "100.00", "2026-03-23 16:08")
-        ho = world.client("C002", "Ho Ka Yan")
-        world.pledge(ho, s00005="8000")
-        world.draw(ho, "560000.00", purpose="securities")
+    world = ho_borrows()
     with at("2026-03-25 15:00"):
         world.price("00005", "20.00", "2026-03-25 14:59")
         review_calls(run=run_valuation(broker=world.broker))
@@ -230,10 +230,10 @@ def test_the_kill_switch_stops_orders_and_the_sale_goes_on_when_it_is_lifted():
     overdue_at_v02(world)
     with at("2026-04-08 15:00"):
         released(world)
-        world.broker.are_forced_sales_stopped = True
+        set_forced_sales_stopped(broker=world.broker, is_stopped=True, actor="lee", reason="venue in doubt")
         assert advance_sales(broker=world.broker) == 0
         assert not SaleOrder.objects.exists()
-        world.broker.are_forced_sales_stopped = False
+        set_forced_sales_stopped(broker=world.broker, is_stopped=False, actor="lee", reason="venue is well")
         assert advance_sales(broker=world.broker) > 0
     assert Fill.objects.count() == 1
 

@@ -1,0 +1,1 @@
+"""The market over REST: instruments, prices, exchange rates and lending haircuts, the same for every firm."""

@@ -1,0 +1,154 @@
+"""Journals with their entries, and one account's entries as its statement; a mistake is reversed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, dialog
+from ledger.models import Entry, Journal
+from ledger.posting import reverse
+
+from . import show
+from .scope import BookScope
+
+
+class EntryColumns:
+    """An entry as a line of a statement."""
+
+    @display(description=_("account"))
+    def account_link(self, entry: Entry) -> SafeString:
+        return show.link(entry.account)
+
+    @display(description=_("debit"))
+    def debit(self, entry: Entry) -> str:
+        return show.side(entry.account, entry.amount_atoms)
+
+    @display(description=_("credit"))
+    def credit(self, entry: Entry) -> str:
+        return show.side(entry.account, -entry.amount_atoms)
+
+    @display(description=_("balance after"))
+    def balance_after(self, entry: Entry) -> str:
+        return show.units(entry.account, entry.balance_atoms)
+
+
+class EntryInline(EntryColumns, ReadOnlyInline):
+    model = Entry
+    fields = readonly_fields = ("account_link", "debit", "credit", "balance_after", "version")
+    hide_title = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
+        rows = super().get_queryset(request)
+        return rows.select_related("account__asset", "account__location").order_by("pk")
+
+
+@admin.register(Journal)
+class JournalAdmin(BookScope):
+    list_display = ("booked_at", "kind", "value_on", "cause", "narrative", "actor", "state", "book")
+    list_filter = ("book",)
+    list_select_related = ("book", "reversal")
+    search_fields = ("id__exact", "idempotency_key__exact", "cause__exact")
+    search_help_text = _("A journal id, an idempotency key or a cause such as client:H0001.")
+    ordering = ("-pk",)
+    fields = (
+        ("kind", "value_on", "booked_at"),
+        ("book", "actor", "cause_link"),
+        ("narrative", "reverses", "reversed_by"),
+        ("id", "idempotency_key", "told_of"),
+    )
+    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "told_of")
+    inlines = (EntryInline,)
+    actions_detail = ("reverse_journal",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Journal]:
+        return super().get_queryset(request).select_related("book", "reversal", "reversal_of")
+
+    def has_reverse_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "ledger.add_journal", object_id)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        is_reversed = Journal.objects.filter(reversal_of=object_id).exists()
+        return [] if is_reversed else super().get_actions_detail(request, object_id)
+
+    @display(description=_("state"), label={"booked": "success", "reversed": "warning", "reversal": "info"})
+    def state(self, journal: Journal) -> tuple[str, Any]:
+        if hasattr(journal, "reversal"):
+            return "reversed", _("Reversed")
+        if journal.reversal_of_id:
+            return "reversal", _("Reversal")
+        return "booked", _("Booked")
+
+    @display(description=_("cause"))
+    def cause_link(self, journal: Journal) -> SafeString:
+        return show.cause(journal.cause)
+
+    @display(description=_("reversal of"))
+    def reverses(self, journal: Journal) -> SafeString:
+        return show.link(journal.reversal_of)
+
+    @display(description=_("reversed by"))
+    def reversed_by(self, journal: Journal) -> SafeString:
+        return show.link(getattr(journal, "reversal", None))
+
+    @display(description=_("audit trail"))
+    def told_of(self, journal: Journal) -> SafeString:
+        return show.link_to_list("core.event", _("Events"), q=str(journal.pk))
+
+    @action(
+        description=_("Reverse"),
+        url_path="reverse",
+        icon="undo",
+        permissions=["reverse"],
+        variant=ActionVariant.DANGER,
+        dialog=dialog(_("Reverse"), _("Books the exact opposite of this journal, value today."), ReasonForm),
+    )
+    def reverse_journal(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        journal = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return carry_out(
+            request,
+            lambda: reverse(
+                journal,
+                key=f"reversal:{journal.pk}",
+                actor=request.user.get_username(),
+                reason=form.cleaned_data["reason"],
+            ),
+            done=_("The journal was reversed."),
+            then=self.change_url(object_id),
+        )
+
+
+@admin.register(Entry)
+class EntryAdmin(EntryColumns, BookScope):
+    book_path = "journal__book"
+    list_display = ("journal_link", "value_on", "account_link", "debit", "credit", "balance_after", "version")
+    list_display_links = None
+    list_select_related = ("journal", "account__asset", "account__location")
+    fields = readonly_fields = (
+        "journal_link",
+        "value_on",
+        "account_link",
+        "debit",
+        "credit",
+        "balance_after",
+    )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The newest first; along the account's own index when the list is one account's statement."""
+        return ("-version",) if "account" in request.GET else ("-pk",)
+
+    @display(description=_("journal"))
+    def journal_link(self, entry: Entry) -> SafeString:
+        return show.link(entry.journal, entry.journal.kind)
+
+    @display(description=_("value date"))
+    def value_on(self, entry: Entry) -> Any:
+        return entry.journal.value_on

@@ -1,0 +1,254 @@
+"""The firms, their people and the keys of their systems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from ledger.core.admin import FourEyesAdmin, HouseAdmin, ReasonForm, carry_out, dialog
+from margin.brokers import issue_api_key, open_broker, revoke_api_key
+from margin.models import ApiKey, Broker, MarginPolicy, Staff
+from margin.sales.switch import set_forced_sales_stopped
+from margin.staff import assign_staff
+
+from .movements import actor
+from .scope import BrokerScope
+from .show import percent
+
+
+@admin.register(Broker)
+class BrokerAdmin(BrokerScope, HouseAdmin):
+    broker_path = ""
+    list_display = ("name", "code", "entity_type", "is_virtual_asset_broker", "are_forced_sales_stopped")
+    list_display_links = ("name", "code")
+    search_fields = ("code", "name")
+    ordering = ("name",)
+    add_fieldsets = (
+        (None, {"fields": (("code", "name", "entity_type"),)}),
+        (
+            _("Virtual assets"),
+            {"fields": (("is_virtual_asset_broker", "va_financing_from"), "virtual_asset_location")},
+        ),
+        (
+            _("Custody and charges"),
+            {
+                "fields": (
+                    "clearing_location",
+                    ("commission_rate", "commission_minimum", "virtual_asset_fee_rate"),
+                )
+            },
+        ),
+    )
+    fieldsets = (
+        (None, {"fields": (("code", "name", "entity_type"), ("book", "are_forced_sales_stopped"))}),
+        *add_fieldsets[1:],
+    )
+    actions_detail = ("stop_sales", "resume_sales")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_switch_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "margin.change_broker", object_id)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        is_stopped = Broker.objects.filter(pk=object_id, are_forced_sales_stopped=True).exists()
+        offered = "resume_sales" if is_stopped else "stop_sales"
+        buttons = super().get_actions_detail(request, object_id)
+        return [button for button in buttons if button.method.original_function_name == offered]
+
+    def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:
+        opened = open_broker(
+            code=obj.code,
+            name=obj.name,
+            entity_type=obj.entity_type,
+            is_virtual_asset_broker=obj.is_virtual_asset_broker,
+            va_financing_from=obj.va_financing_from,
+            clearing_location=obj.clearing_location,
+            virtual_asset_location=obj.virtual_asset_location,
+            commission_rate=obj.commission_rate,
+            commission_minimum=obj.commission_minimum,
+            virtual_asset_fee_rate=obj.virtual_asset_fee_rate,
+            actor=actor(request),
+        )
+        obj.pk, obj.book = opened.pk, opened.book
+
+    @action(
+        description=_("Stop forced sales"),
+        url_path="stop-sales",
+        icon="front_hand",
+        permissions=["switch"],
+        variant=ActionVariant.DANGER,
+        dialog=dialog(
+            _("Stop forced sales"), _("Nothing more is planned, ordered or sent for this firm."), ReasonForm
+        ),
+    )
+    def stop_sales(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._switch(request, form, object_id, is_stopped=True)
+
+    @action(
+        description=_("Resume forced sales"),
+        url_path="resume-sales",
+        icon="play_arrow",
+        permissions=["switch"],
+        variant=ActionVariant.SUCCESS,
+        dialog=dialog(_("Resume forced sales"), form=ReasonForm),
+    )
+    def resume_sales(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._switch(request, form, object_id, is_stopped=False)
+
+    def _switch(
+        self, request: HttpRequest, form: ReasonForm, object_id: str, *, is_stopped: bool
+    ) -> HttpResponse:
+        broker = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return carry_out(
+            request,
+            lambda: set_forced_sales_stopped(
+                broker=broker,
+                is_stopped=is_stopped,
+                actor=actor(request),
+                reason=form.cleaned_data["reason"],
+            ),
+            done=_("Forced sales are stopped.") if is_stopped else _("Forced sales go on."),
+            then=self.change_url(object_id),
+        )
+
+
+@admin.register(Staff)
+class StaffAdmin(BrokerScope, HouseAdmin):
+    list_display = ("user", "broker")
+    list_select_related = ("user", "broker")
+    search_fields = ("user__username",)
+    fields = (("user", "broker"),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("user",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Staff, form: Any, change: bool) -> None:
+        obj.pk = assign_staff(user=obj.user, broker=obj.broker, actor=actor(request)).pk
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(BrokerScope, HouseAdmin):
+    list_display = ("label", "broker", "prefix", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("broker",)
+    search_fields = ("label", "prefix")
+    ordering = ("-created_at",)
+    add_fieldsets = ((None, {"fields": (("broker", "label"),)}),)
+    fields = (("broker", "label", "prefix"), ("created_at", "revoked_at"))
+    actions_detail = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "margin.change_apikey", object_id)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        is_live = ApiKey.objects.filter(pk=object_id, revoked_at__isnull=True).exists()
+        return super().get_actions_detail(request, object_id) if is_live else []
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        key, obj.secret = issue_api_key(broker=obj.broker, label=obj.label, actor=actor(request))
+        obj.pk, obj.prefix, obj.created_at = key.pk, key.prefix, key.created_at
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the secret on this one page, which no cache keeps; it is stored nowhere."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("API key issued"),
+            "opts": self.opts,
+            "key": obj,
+            "page": self.change_url(obj.pk),
+        }
+        response = TemplateResponse(request, "margin/api_key_issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @action(
+        description=_("Revoke"),
+        url_path="revoke",
+        icon="block",
+        permissions=["revoke"],
+        variant=ActionVariant.DANGER,
+        dialog=dialog(_("Revoke"), _("The system that uses this key is locked out at once.")),
+    )
+    def revoke(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        key = get_object_or_404(self.get_queryset(request).select_related("broker"), pk=object_id)
+        return carry_out(
+            request,
+            lambda: revoke_api_key(key=key, actor=actor(request)),
+            done=_("Revoked."),
+            then=self.change_url(object_id),
+        )
+
+
+@admin.register(MarginPolicy)
+class MarginPolicyAdmin(BrokerScope, FourEyesAdmin):
+    topic = "margin.policy"
+    list_display = ("broker", "valid_from", "approval_state", "warns", "calls", "sells", "maker", "checker")
+    list_filter = ("approval",)
+    list_select_related = ("broker", "maker", "checker")
+    ordering = ("-valid_from", "-pk")
+    fieldsets = (
+        (None, {"fields": (("broker", "valid_from"),)}),
+        (
+            _("Levels, as fractions: 0.85 is 85%"),
+            {
+                "fields": (
+                    ("warn_utilisation", "call_utilisation"),
+                    ("immediate_utilisation", "target_utilisation"),
+                    "securities_share_minimum",
+                )
+            },
+        ),
+        (
+            _("Calls and sales"),
+            {
+                "fields": (
+                    ("minimum_call", "automatic_release_limit"),
+                    ("deadline_business_days", "deadline_cutoff"),
+                    "price_band",
+                    "reason",
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("broker", "maker", "checker")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A proposal that was made also shows its decision."""
+        given = tuple(super().get_fieldsets(request, obj))
+        decision = {"fields": ("approval_state", ("maker", "made_at"), ("checker", "checked_at"))}
+        return (*given, (_("Decision"), decision)) if obj else given
+
+    def has_decide_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return super().has_decide_permission(request, object_id) and self.may(
+            request, "margin.change_marginpolicy", object_id
+        )
+
+    @display(description=_("warn above"), ordering="warn_utilisation")
+    def warns(self, policy: MarginPolicy) -> str:
+        return percent(policy.warn_utilisation)
+
+    @display(description=_("call above"), ordering="call_utilisation")
+    def calls(self, policy: MarginPolicy) -> str:
+        return percent(policy.call_utilisation)
+
+    @display(description=_("immediate from"), ordering="immediate_utilisation")
+    def sells(self, policy: MarginPolicy) -> str:
+        return percent(policy.immediate_utilisation)

@@ -1,0 +1,27 @@
+-- What the clearing house owes is the gross of unsettled fills; what clients await is their net.
+WITH awaited AS (
+    SELECT r.book_id, sum(l.gross) AS gross, sum(l.net) AS net
+      FROM margin_fill l
+      JOIN margin_saleorder o ON o.id = l.order_id
+      JOIN margin_saleleg g ON g.id = o.leg_id
+      JOIN margin_forcedsale f ON f.id = g.sale_id
+      JOIN margin_margincall m ON m.id = f.call_id
+      JOIN margin_facility y ON y.id = m.facility_id
+      JOIN margin_client k ON k.id = y.client_id
+      JOIN margin_broker r ON r.id = k.broker_id
+     WHERE l.settled_at IS NULL
+     GROUP BY r.book_id
+), booked AS (
+    SELECT c.book_id,
+           coalesce(sum(b.net_atoms) FILTER (WHERE c.role = 'unsettled_receivable'), 0) / 100 AS gross,
+           coalesce(-sum(b.net_atoms) FILTER (WHERE c.role = 'client_proceeds'), 0) / 100 AS net
+      FROM ledger_balance b JOIN ledger_account c ON c.id = b.account_id
+     WHERE c.role IN ('unsettled_receivable', 'client_proceeds')
+     GROUP BY c.book_id
+)
+SELECT 'book ' || k.code,
+       format('%s receivable and %s owed to clients booked, fills await %s and %s',
+              coalesce(b.gross, 0), coalesce(b.net, 0), coalesce(a.gross, 0), coalesce(a.net, 0))
+  FROM booked b FULL JOIN awaited a ON a.book_id = b.book_id
+  JOIN ledger_book k ON k.id = coalesce(a.book_id, b.book_id)
+ WHERE (coalesce(b.gross, 0), coalesce(b.net, 0)) IS DISTINCT FROM (coalesce(a.gross, 0), coalesce(a.net, 0))

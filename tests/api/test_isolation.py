@@ -1,0 +1,124 @@
+"""Peak Brokerage knows nothing of Harbour Securities' client, whatever address it tries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.views import APIView
+
+from ledger.core.api.views import ScopedView, SharedView, UnknownAddress
+from ledger.models import Account, Journal
+from margin.api.events import EventFeedView
+from tests.builders import D
+
+from .conftest import House, peak_brokerage, problem, system_of
+from .stories import with_a_planned_sale
+
+# These show rows of no firm, or filter by the caller's firm themselves and are tried below.
+SHARED = (SharedView, EventFeedView, UnknownAddress)
+
+
+def routes(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, type[APIView]]]:
+    for pattern in resolver.url_patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, path)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "cls", None)
+            if view is not None and path.startswith("api/v1/") and "schema" not in path:
+                yield path.removeprefix("api/v1/"), view
+
+
+ROUTES = sorted(routes(get_resolver()), key=lambda route: route[0])
+SCOPED = [(path, view) for path, view in ROUTES if issubclass(view, ScopedView)]
+ONE = [(path, view) for path, view in SCOPED if "<" in path]
+MANY = [(path, view) for path, view in SCOPED if "<" not in path]
+
+
+def test_every_view_says_whose_rows_it_shows():
+    assert len(SCOPED) >= 25
+    assert [path for path, view in ROUTES if not issubclass(view, (ScopedView, *SHARED))] == []
+
+
+def test_a_view_that_does_not_say_cannot_be_routed():
+    class Forgetful(ScopedView):
+        model = Journal
+
+    with pytest.raises(TypeError, match="Forgetful does not say for_caller"):
+        Forgetful.as_view()
+
+
+def addressed(path: str, house: House) -> str:
+    """Fill an address with the ids of Ms Chan's rows."""
+    facility = house.chan
+    call = facility.calls.get()
+    ids = {
+        "clients": "C001",
+        "facilities": facility.pk,
+        "valuations": call.valuation_id,
+        "margin-calls": call.pk,
+        "forced-sales": call.sales.get().pk,
+        "journals": Journal.objects.latest("pk").pk,
+        "accounts": Account.objects.filter(owner="C001").latest("pk").pk,
+    }
+    return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
+
+
+def test_another_firms_rows_are_not_there(house: House):
+    with_a_planned_sale(house)
+    peak = system_of(peak_brokerage())
+    tried = 0
+    for path, view in ONE:
+        address = addressed(path, house)
+        if hasattr(view, "get"):
+            tried += 1
+            assert_unknown(peak.get(address), address)
+            assert house.system.get(address).status_code == 200, address
+        if hasattr(view, "post") and not view.needs_a_person:
+            tried += 1
+            problem(peak.post(address, {}), 404, "not_found")
+            assert house.system.post(address, {}).status_code != 404, address
+    assert tried >= 18
+
+
+def assert_unknown(response: Any, address: str) -> None:
+    """Another firm's row is 404; what lists below it is 404 or empty."""
+    if response.status_code != 404:
+        assert response.json() == {"results": [], "next_cursor": None}, address
+
+
+def test_lists_show_ones_own_rows_only(house: House):
+    with_a_planned_sale(house)
+    peak = system_of(peak_brokerage())
+    for path, _view in MANY:
+        assert peak.get(path).json()["results"] == [], path
+        assert house.system.get(path).json()["results"] != [], path
+
+
+def test_the_feed_tells_a_firm_its_own_events_only(house: House):
+    broker = peak_brokerage()
+    events = system_of(broker).get("events").json()["results"]
+    assert "C001" not in str(events)
+
+
+def test_the_same_number_names_another_client_at_another_firm(house: House):
+    peak = system_of(peak_brokerage())
+    peak.post("clients", {"number": "C001", "name": "Chan Ka Ho"})
+    peak.post("clients/C001/cash-deposits", {"currency": "HKD", "amount": "7.00"})
+
+    assert peak.get("clients/C001").json()["name"] == "Chan Ka Ho"
+    [balance] = peak.get("balances", client="C001").json()["results"]
+    assert balance["quantity"] == "7.00"
+    assert house.system.get("clients/C001").json()["name"] == "Chan Siu Ming"
+    harbour = house.system.get("balances", client="C001", role="client_cash").json()["results"]
+    assert all(D(row["quantity"]) != 7 for row in harbour)
+
+
+def test_a_facility_cannot_be_opened_for_another_firms_client(house: House):
+    peak = system_of(peak_brokerage())
+    body = {"client": "C001", "credit_limit": "1000000.00", "rate_plan": "Standard"}
+    problem(peak.post("facilities", body), 422, "unknown_client")
