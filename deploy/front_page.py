@@ -62,7 +62,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "title": _("Today"),
         "as_of": moment(clock.now()),
-        "tiles": _tiles(today),
+        "tiles": [*_money_tiles(today), *_work_tiles(today)],
         "band_chart": _band_chart(today.utilisation_bands),
         "history_chart": _history_chart(today.loan_history),
         "calls": _calls(broker),
@@ -82,7 +82,7 @@ def favicon(request: HttpRequest) -> str:
     return static("lombard/favicon.svg")
 
 
-def _tiles(today: Exposure) -> list[Tile]:
+def _money_tiles(today: Exposure) -> list[Tile]:
     behind = list_of(Valuation, which="latest")
     is_over = today.utilisation is None or today.utilisation > 1
     return [
@@ -112,6 +112,11 @@ def _tiles(today: Exposure) -> list[Tile]:
             _("Missing over all accounts"),
             "danger" if today.deficiency else "success",
         ),
+    ]
+
+
+def _work_tiles(today: Exposure) -> list[Tile]:
+    return [
         Tile(_("Clients"), today.client_count, list_of(Client)),
         Tile(
             _("Open calls"),

@@ -169,14 +169,7 @@ def _accounts(valuation: Valuation) -> dict[tuple[str, str], Account]:
 
 
 def _tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> tuple[Tile, ...]:
-    currency = valuation.facility.currency
     policy: MarginPolicy = valuation.policy
-    journals = _("Follow it to its journals")
-
-    def account(role: Role) -> str:
-        found = accounts.get((role.value, currency))
-        return page_of(found) if found else ""
-
     tone = {"warning": "warning", "call": "danger", "immediate": "danger"}.get(valuation.level, "")
     return (
         Tile(_("Level"), level_badge(valuation.level), page_of(policy), _("By the margin policy")),
@@ -189,14 +182,7 @@ def _tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> tu
         ),
         Tile(_("Loan"), money(valuation.loan), hint=_("Principal and interest less cash")),
         Tile(_("Margin value"), money(valuation.margin_value), hint=_("The sum of the lines below")),
-        Tile(_("Principal"), money(valuation.principal), account(Role.LOAN_PRINCIPAL), journals),
-        Tile(
-            _("Interest"),
-            money(valuation.interest),
-            list_of(InterestAccrual, facility__id__exact=valuation.facility_id),
-            _("Follow it to its days"),
-        ),
-        Tile(_("Cash and proceeds"), money(valuation.cash), account(Role.CLIENT_CASH), journals),
+        *_debt_tiles(valuation, accounts),
         Tile(_("Market value"), money(valuation.market_value), hint=_("The sum of the lines below")),
         Tile(
             _("Credit limit"),
@@ -210,6 +196,26 @@ def _tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> tu
             tone="danger" if valuation.deficiency else "",
             hint=_("Loan above the lesser of margin value and credit limit"),
         ),
+    )
+
+
+def _debt_tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> tuple[Tile, ...]:
+    """What the loan is made of, each part leading to the account that holds it."""
+    journals = _("Follow it to its journals")
+
+    def account(role: Role) -> str:
+        found = accounts.get((role.value, valuation.facility.currency))
+        return page_of(found) if found else ""
+
+    return (
+        Tile(_("Principal"), money(valuation.principal), account(Role.LOAN_PRINCIPAL), journals),
+        Tile(
+            _("Interest"),
+            money(valuation.interest),
+            list_of(InterestAccrual, facility__id__exact=valuation.facility_id),
+            _("Follow it to its days"),
+        ),
+        Tile(_("Cash and proceeds"), money(valuation.cash), account(Role.CLIENT_CASH), journals),
     )
 
 

@@ -36,8 +36,9 @@ CREATE TRIGGER margin_forcedsale_plan BEFORE UPDATE ON margin_forcedsale FOR EAC
           IS DISTINCT FROM (NEW.call_id, NEW.plan_number, NEW.valuation_id, NEW.plan, NEW.plan_hash))
     EXECUTE FUNCTION margin_keep_plan();
 CREATE TRIGGER margin_margincall_terms BEFORE UPDATE ON margin_margincall FOR EACH ROW
-    WHEN ((OLD.facility_id, OLD.number, OLD.valuation_id, OLD.amount, OLD.issued_at, OLD.due_at)
-          IS DISTINCT FROM (NEW.facility_id, NEW.number, NEW.valuation_id, NEW.amount, NEW.issued_at, NEW.due_at))
+    WHEN ((OLD.facility_id, OLD.number, OLD.valuation_id, OLD.amount, OLD.amount_currency, OLD.issued_at, OLD.due_at)
+          IS DISTINCT FROM
+          (NEW.facility_id, NEW.number, NEW.valuation_id, NEW.amount, NEW.amount_currency, NEW.issued_at, NEW.due_at))
     EXECUTE FUNCTION margin_keep_plan();
 CREATE TRIGGER margin_marginpolicy_keep_decision BEFORE UPDATE ON margin_marginpolicy
     FOR EACH ROW EXECUTE FUNCTION collateral_keep_decision();
@@ -94,10 +95,12 @@ CREATE TRIGGER margin_saleorder_kept BEFORE DELETE OR TRUNCATE ON margin_saleord
 CREATE TRIGGER margin_fill_terms BEFORE UPDATE ON margin_fill FOR EACH ROW
     WHEN (OLD.settled_at IS NOT NULL
           OR (OLD.order_id, OLD.venue, OLD.execution_id, OLD.quantity, OLD.price, OLD.fx_rate_id, OLD.gross, OLD.fees,
-              OLD.fees_total, OLD.net, OLD.traded_at, OLD.settles_on, OLD.trade_journal_id)
+              OLD.fees_total, OLD.net, OLD.gross_currency, OLD.fees_total_currency, OLD.net_currency, OLD.traded_at,
+              OLD.settles_on, OLD.trade_journal_id)
              IS DISTINCT FROM
              (NEW.order_id, NEW.venue, NEW.execution_id, NEW.quantity, NEW.price, NEW.fx_rate_id, NEW.gross, NEW.fees,
-              NEW.fees_total, NEW.net, NEW.traded_at, NEW.settles_on, NEW.trade_journal_id))
+              NEW.fees_total, NEW.net, NEW.gross_currency, NEW.fees_total_currency, NEW.net_currency, NEW.traded_at,
+              NEW.settles_on, NEW.trade_journal_id))
     EXECUTE FUNCTION margin_keep_plan();
 CREATE TRIGGER margin_fill_kept BEFORE DELETE OR TRUNCATE ON margin_fill
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();

@@ -87,6 +87,14 @@ def test_every_figure_of_the_front_page_is_a_link(risk_officer: Browser):
             assert risk_officer.get(href).status_code == 200, href
 
 
+def test_a_band_leads_to_the_accounts_in_it(risk_officer: Browser):
+    called()
+    behind = reverse("admin:margin_valuation_changelist")
+
+    assert "C001 Chan" in risk_officer.get(f"{behind}?which=latest&band=100-130").content.decode()
+    assert "C001 Chan" not in risk_officer.get(f"{behind}?which=latest&band=85-100").content.decode()
+
+
 def test_a_sale_that_waits_names_the_person_who_may_release_it(risk_officer: Browser):
     world = overdue()
     with at("2026-04-08 15:00"):

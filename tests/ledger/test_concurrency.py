@@ -80,8 +80,10 @@ def test_the_bank_test_every_snapshot_sums_to_what_was_there(book: Book) -> None
 
     with ThreadPoolExecutor(8) as pool:
         readers = [pool.submit(in_thread(read)) for _n in range(2)]
-        booked = sum(pool.map(in_thread(write), range(6)))
-        is_over.set()
+        try:
+            booked = sum(pool.map(in_thread(write), range(6)))
+        finally:
+            is_over.set()
         snapshots = sum(reader.result() for reader in readers)
 
     assert booked > 100

@@ -9,6 +9,7 @@ from ledger.accounts import AccountKey
 from ledger.balances import holding
 from ledger.core.errors import Conflict, Forbidden
 from ledger.models import Entry, Role
+from margin import tasks
 from margin.accrual import accrue_due
 from margin.calls import advance_due, review_calls
 from margin.custody import deposit_cash
@@ -262,3 +263,33 @@ def test_money_that_arrives_before_the_release_supersedes_the_plan():
     sale.refresh_from_db()
     assert sale.status == ForcedSale.Status.SUPERSEDED
     assert MarginCall.objects.get().status == MarginCall.Status.MET
+
+
+def test_a_shortfall_waits_for_settlement_takes_the_interest_and_calls_nobody_again():
+    world = ho_borrows()
+    with at("2026-03-25 00:05"):
+        tasks.accrue_interest()
+    with at("2026-03-25 15:00"):
+        world.price("00005", "20.00", "2026-03-25 14:59")
+        tasks.value_accounts()
+        released(world)
+        tasks.work_sales()
+    with at("2026-03-25 15:05"):
+        tasks.value_accounts()
+        tasks.advance_calls()
+    book = world.broker.book
+    shortfall = AccountKey(Role.SHORTFALL_RECEIVABLE, "HKD", "C002")
+    assert holding(book, shortfall) == D("0.00")
+    assert holding(book, AccountKey(Role.LOAN_PRINCIPAL, "HKD", "C002")) == D("560000.00")
+
+    with at("2026-03-27 00:05"):
+        tasks.accrue_interest()
+    with at("2026-03-27 09:31"):
+        tasks.settle_sales()
+        tasks.advance_calls()
+    # 23 to 26 March on 560,000.00 at 8%: four days of 122.739...
+    assert holding(book, shortfall) == D("560000.00") + D("490.96") - Fill.objects.get().net.amount
+    with at("2026-03-27 09:32"):
+        tasks.value_accounts()
+        tasks.advance_calls()
+    assert MarginCall.objects.get().status == MarginCall.Status.SHORTFALL
