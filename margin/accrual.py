@@ -141,9 +141,7 @@ def book_accrued(*, facility: Facility, actor: str) -> int:
     """
     unposted = InterestAccrual.objects.filter(facility=facility, posting__isnull=True)
     months = list(unposted.dates("accrued_on", "month"))
-    return sum(
-        _post(facility, month, clock.today(), is_capitalised=False, actor=actor) for month in months
-    )
+    return sum(_post(facility, month, clock.today(), is_capitalised=False, actor=actor) for month in months)
 
 
 @transaction.atomic
@@ -236,11 +234,8 @@ def _plans(broker: Broker, on: date) -> dict[str, RatePlan]:
 
 def _margin_values(broker: Broker, on: date) -> dict[int, int]:
     rows = (
-        Valuation.objects.filter(
-            facility__client__broker=broker, run__isnull=False, valued_at__date__lte=on
-        )
+        Valuation.objects.filter(facility__client__broker=broker, run__isnull=False, valued_at__date__lte=on)
         .order_by("facility", "-valued_at", "-pk")
         .distinct("facility")
     )
     return {row.facility_id: to_atoms(row.margin_value, 2) for row in rows}
-

@@ -1,8 +1,8 @@
 """The life of a margin call: issued, met, overdue, or answered by a forced sale.
 
-Every step is found by a query and taken under the facility's row lock, so two runs at once give one call and
-a job that runs twice finds nothing left to do. States are those of `margin.states`; the database refuses others,
-keeps one call open per facility, and lets the amount and the due time of a call never change.
+Every step is found by a query and taken under the facility's row lock, so two runs at once give one call
+and a job that runs twice finds nothing left to do. States are those of `margin.states`; the database refuses
+others, keeps one call open per facility, and lets the amount and the due time of a call never change.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def advance_due(*, broker: Broker, actor: str = SYSTEM) -> int:
     due = MarginCall.objects.filter(
         facility__client__broker=broker, status=MarginCall.Status.ISSUED, due_at__lte=clock.now()
     ).values_list("pk", "facility_id")
-    return sum(_advance(call_id, facility_id, actor) for call_id, facility_id in list(due.order_by("facility")))
+    return sum(
+        _advance(call_id, facility_id, actor) for call_id, facility_id in list(due.order_by("facility"))
+    )
 
 
 def transition(call: MarginCall, event: str, *, actor: str, reason: str = "", **changes: Any) -> None:
@@ -93,8 +95,8 @@ def cures(call: MarginCall) -> dict[str, Any]:
     """The three ways to meet a call, in amounts: cash, marginable securities, or a sale (regulation 2.7).
 
     Cash is what is still missing. Securities and virtual assets are the market value that a deposit of each
-    pledged asset would need at its margin ratio; a sale is the market value to sell of it at its haircut, before
-    costs. Rounded up to the cent; an asset whose haircut is nothing cannot cure by sale.
+    pledged asset would need at its margin ratio; a sale is the market value to sell of it at its haircut,
+    before costs. Rounded up to the cent; an asset whose haircut is nothing cannot cure by sale.
     """
     now = assess(call.facility)
     missing = now.value.deficiency
@@ -154,9 +156,10 @@ def _close_if_met(call: MarginCall, valuation: Valuation, actor: str) -> None:
     """A call is met by fresh figures, unless a sale is already at work: that ends at its own target."""
     if call.sales.filter(status__in=[ForcedSale.Status.EXECUTING, ForcedSale.Status.FILLED]).exists():
         return
-    if call.status == MarginCall.Status.SALE_PENDING and call.sales.filter(
-        status=ForcedSale.Status.CLOSED
-    ).exists():
+    if (
+        call.status == MarginCall.Status.SALE_PENDING
+        and call.sales.filter(status=ForcedSale.Status.CLOSED).exists()
+    ):
         return
     supersede_plans(call, actor=actor, reason="call met")
     transition(call, "cured", actor=actor, closed_at=clock.now(), closing_valuation=valuation)
@@ -217,7 +220,9 @@ def _advance(call_id: int, facility_id: int, actor: str) -> int:
 def _warn(run: ValuationRun, actor: str) -> None:
     """Record one warning per crossing: the valuation before this one was still normal."""
     warned = Valuation.objects.filter(run=run, level=Level.WARNING).select_related("facility__client")
-    previous = ValuationRun.objects.filter(broker=run.broker, valued_at__lt=run.valued_at).order_by("-valued_at")
+    previous = ValuationRun.objects.filter(broker=run.broker, valued_at__lt=run.valued_at).order_by(
+        "-valued_at"
+    )
     before = previous.first()
     were_normal = set(
         Valuation.objects.filter(run=before, level=Level.NORMAL).values_list("facility_id", flat=True)
@@ -263,4 +268,3 @@ def _open_call(facility: Facility) -> MarginCall | None:
 
 def _has_live_plan(call: MarginCall) -> bool:
     return call.sales.filter(status__in=ForcedSale.LIVE).exists()
-

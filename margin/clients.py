@@ -17,7 +17,6 @@ from ledger.core.events import record_event
 
 from .models import Broker, Client, Facility, RatePlan
 
-
 BASE_CURRENCY: Final = "HKD"
 
 # Far beyond any firm, far within what valuations and reports can hold.
@@ -60,9 +59,7 @@ def open_client(
 
 
 @transaction.atomic
-def open_facility(
-    *, client: Client, credit_limit: Decimal, rate_plan: str, actor: str
-) -> Facility:
+def open_facility(*, client: Client, credit_limit: Decimal, rate_plan: str, actor: str) -> Facility:
     """Grant a client a margin facility, one at a time.
 
     Raises :class:`Invalid` for a limit that is not a positive amount in cents or a rate plan without rates

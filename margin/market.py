@@ -71,7 +71,13 @@ class Market:
         is_suspended = self.instruments[code].status != Instrument.Status.LISTED
         if haircut is None or not is_counted or is_suspended:
             return Holding(
-                code, quantity, quote.price, NO_MARGIN, rate.bid, price_ref=quote.price_id, fx_ref=rate.rate_id
+                code,
+                quantity,
+                quote.price,
+                NO_MARGIN,
+                rate.bid,
+                price_ref=quote.price_id,
+                fx_ref=rate.rate_id,
             )
         return Holding(
             code,

@@ -100,7 +100,9 @@ def run_valuation(*, broker: Broker, at: datetime | None = None, actor: str = SY
     moment = at or clock.now()
     run, _created = ValuationRun.objects.get_or_create(broker=broker, valued_at=moment)
     with transaction.atomic():
-        run = ValuationRun.objects.select_for_update(no_key=True).select_related("broker__book").get(pk=run.pk)
+        run = (
+            ValuationRun.objects.select_for_update(no_key=True).select_related("broker__book").get(pk=run.pk)
+        )
         if run.status == ValuationRun.Status.COMPLETE:
             return run
         facilities = list(

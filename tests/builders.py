@@ -45,9 +45,7 @@ def user(name: str, **options: object) -> User:
 
 def security(code: str, name: str, board_lot: int, *, is_stamp_dutiable: bool = True) -> Instrument:
     """List a share that trades in Hong Kong dollars."""
-    asset = Asset.objects.create(
-        code=code, name=name, kind=Asset.Kind.SECURITY, scale=0, is_located=True
-    )
+    asset = Asset.objects.create(code=code, name=name, kind=Asset.Kind.SECURITY, scale=0, is_located=True)
     return Instrument.objects.create(
         asset=asset,
         code=code,
@@ -102,7 +100,9 @@ class World:
             actor="feed",
         )
 
-    def client(self, number: str, name: str, *, limit: str = "5000000.00", may_borrow_on_coins: bool = True) -> Facility:
+    def client(
+        self, number: str, name: str, *, limit: str = "5000000.00", may_borrow_on_coins: bool = True
+    ) -> Facility:
         """Open a client with a facility at the standard rate."""
         client = open_client(
             broker=self.broker,

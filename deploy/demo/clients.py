@@ -25,12 +25,16 @@ ACTOR: Final = "wong"
 SATOSHI: Final = Decimal("0.00000001")
 THOUSAND: Final = Decimal(1000)
 
-SURNAMES: Final = (
-    "Chan Wong Lee Cheung Lam Leung Ho Ng Lau Yip Tang Kwok Cheng Fung Mak Chow Tse Yeung Tsang Chu"
-).split()
-GIVEN: Final = (
-    "Siu Ming|Ka Yan|Wai Kit|Mei Ling|Chi Keung|Hoi Yan|Tsz Ching|Kwok Wah|Yuk Lan|Pak Ho|Lok Yi|Man Fai"
-).split("|")
+SURNAMES: Final = tuple(
+    "Chan,Wong,Lee,Cheung,Lam,Leung,Ho,Ng,Lau,Yip,Tang,Kwok,Cheng,Fung,Mak,Chow,Tse,Yeung,Tsang,Chu".split(
+        ","
+    )  # noqa: SIM905
+)
+GIVEN: Final = tuple(
+    "Siu Ming,Ka Yan,Wai Kit,Mei Ling,Chi Keung,Hoi Yan,Tsz Ching,Kwok Wah,Yuk Lan,Pak Ho,Lok Yi,Man Fai".split(
+        ","
+    )  # noqa: SIM905
+)
 COMPANIES: Final = ("Trading", "Holdings", "Investments", "Textiles", "Logistics")
 
 
@@ -49,7 +53,9 @@ def open_all(broker: Broker, advance: Callable[[], None]) -> None:
     """Open every client of the demonstration; `advance` is called after each."""
     dice = Random(SEED)  # noqa: S311  a demonstration's dice, not a secret
     shares = list(
-        Instrument.objects.filter(prices__isnull=False, venue=Instrument.Venue.SEHK).distinct().order_by("code")
+        Instrument.objects.filter(prices__isnull=False, venue=Instrument.Venue.SEHK)
+        .distinct()
+        .order_by("code")
     )
     coins = {coin.code: coin for coin in Instrument.objects.filter(venue=Instrument.Venue.VATP)}
     for number in range(1, COUNT + 1):

@@ -51,7 +51,23 @@ CAPITAL: Final = Decimal("800000000.00")
 WIDE_HAIRCUT: Final = Decimal("0.30")
 SWINGING_HAIRCUT: Final = Decimal("0.45")
 SWINGING: Final = frozenset(
-    {"00241", "00285", "00316", "00960", "01024", "01209", "02015", "02313", "06618", "06690", "09626", "09868", "09888", "09901", "09961"}
+    {
+        "00241",
+        "00285",
+        "00316",
+        "00960",
+        "01024",
+        "01209",
+        "02015",
+        "02313",
+        "06618",
+        "06690",
+        "09626",
+        "09868",
+        "09888",
+        "09901",
+        "09961",
+    }
 )
 COIN_HAIRCUTS: Final = {"BTC": Decimal("0.60"), "ETH": Decimal("0.65")}
 
@@ -184,7 +200,9 @@ def _price_policies(maker: User, checker: User) -> None:
 
 
 def _haircuts(maker: User, checker: User) -> None:
-    priced = Instrument.objects.filter(prices__isnull=False).distinct().select_related("asset").order_by("code")
+    priced = (
+        Instrument.objects.filter(prices__isnull=False).distinct().select_related("asset").order_by("code")
+    )
     for instrument in priced:
         standard = SWINGING_HAIRCUT if instrument.code in SWINGING else WIDE_HAIRCUT
         proposal = propose_haircut(

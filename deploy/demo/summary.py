@@ -39,14 +39,10 @@ def summarise(broker: Broker) -> Summary:
         margin_calls_issued=calls.count(),
         margin_calls_met=calls.filter(status=MarginCall.Status.MET).count(),
         margin_calls_overdue=calls.filter(overdue_at__isnull=False).count(),
-        forced_sales_settled=sales.filter(
-            status=ForcedSale.Status.CLOSED, legs__orders__fills__isnull=False
-        )
+        forced_sales_settled=sales.filter(status=ForcedSale.Status.CLOSED, legs__orders__fills__isnull=False)
         .distinct()
         .count(),
-        forced_sales_waiting=sales.filter(
-            status__in=[*ForcedSale.LIVE, ForcedSale.Status.FILLED]
-        ).count(),
+        forced_sales_waiting=sales.filter(status__in=[*ForcedSale.LIVE, ForcedSale.Status.FILLED]).count(),
         proceeds=money["gross"] or ZERO,
         fees=money["fees"] or ZERO,
         shortfalls=calls.filter(status=MarginCall.Status.SHORTFALL).count(),

@@ -2,591 +2,1736 @@
 
 import django.db.models.deletion
 import djmoney.models.fields
-import ledger.core.fields
 from django.conf import settings
 from django.db import migrations, models
 
+import ledger.core.fields
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('collateral', '0002_law'),
-        ('ledger', '0003_law'),
+        ("collateral", "0002_law"),
+        ("ledger", "0003_law"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Broker',
+            name="Broker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=32, unique=True, verbose_name='code')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('entity_type', models.CharField(choices=[('licensed_corporation', 'Licensed corporation'), ('registered_institution', 'Registered institution'), ('trading_platform', 'Virtual asset trading platform')], default='licensed_corporation', max_length=24, verbose_name='entity type')),
-                ('is_virtual_asset_broker', models.BooleanField(default=False, verbose_name='is virtual asset broker')),
-                ('has_margin_financing', models.BooleanField(default=True, verbose_name='carries on securities margin financing')),
-                ('va_financing_from', models.DateField(blank=True, help_text='Empty until the firm may finance virtual assets.', null=True, verbose_name='virtual asset financing from')),
-                ('commission_rate', models.DecimalField(decimal_places=8, max_digits=9, verbose_name='commission rate')),
-                ('commission_minimum', models.DecimalField(decimal_places=2, max_digits=12, verbose_name='minimum commission')),
-                ('virtual_asset_fee_rate', models.DecimalField(decimal_places=8, max_digits=9, verbose_name='virtual asset fee rate')),
-                ('are_forced_sales_stopped', models.BooleanField(default=False, help_text="The firm's kill switch.", verbose_name='forced sales are stopped')),
-                ('book', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='ledger.book', verbose_name='book')),
-                ('clearing_location', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.location', verbose_name='securities location')),
-                ('virtual_asset_location', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.location', verbose_name='virtual asset location')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=32, unique=True, verbose_name="code")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "entity_type",
+                    models.CharField(
+                        choices=[
+                            ("licensed_corporation", "Licensed corporation"),
+                            ("registered_institution", "Registered institution"),
+                            ("trading_platform", "Virtual asset trading platform"),
+                        ],
+                        default="licensed_corporation",
+                        max_length=24,
+                        verbose_name="entity type",
+                    ),
+                ),
+                (
+                    "is_virtual_asset_broker",
+                    models.BooleanField(default=False, verbose_name="is virtual asset broker"),
+                ),
+                (
+                    "has_margin_financing",
+                    models.BooleanField(default=True, verbose_name="carries on securities margin financing"),
+                ),
+                (
+                    "va_financing_from",
+                    models.DateField(
+                        blank=True,
+                        help_text="Empty until the firm may finance virtual assets.",
+                        null=True,
+                        verbose_name="virtual asset financing from",
+                    ),
+                ),
+                (
+                    "commission_rate",
+                    models.DecimalField(decimal_places=8, max_digits=9, verbose_name="commission rate"),
+                ),
+                (
+                    "commission_minimum",
+                    models.DecimalField(decimal_places=2, max_digits=12, verbose_name="minimum commission"),
+                ),
+                (
+                    "virtual_asset_fee_rate",
+                    models.DecimalField(
+                        decimal_places=8, max_digits=9, verbose_name="virtual asset fee rate"
+                    ),
+                ),
+                (
+                    "are_forced_sales_stopped",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The firm's kill switch.",
+                        verbose_name="forced sales are stopped",
+                    ),
+                ),
+                (
+                    "book",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, to="ledger.book", verbose_name="book"
+                    ),
+                ),
+                (
+                    "clearing_location",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.location",
+                        verbose_name="securities location",
+                    ),
+                ),
+                (
+                    "virtual_asset_location",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.location",
+                        verbose_name="virtual asset location",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'broker',
-                'verbose_name_plural': 'brokers',
+                "verbose_name": "broker",
+                "verbose_name_plural": "brokers",
             },
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.CharField(max_length=80, verbose_name='label')),
-                ('prefix', models.CharField(max_length=16, unique=True, verbose_name='prefix')),
-                ('secret_hash', models.CharField(editable=False, max_length=64, verbose_name='secret hash')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked at')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("label", models.CharField(max_length=80, verbose_name="label")),
+                ("prefix", models.CharField(max_length=16, unique=True, verbose_name="prefix")),
+                ("secret_hash", models.CharField(editable=False, max_length=64, verbose_name="secret hash")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked at")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API key',
-                'verbose_name_plural': 'API keys',
+                "verbose_name": "API key",
+                "verbose_name_plural": "API keys",
             },
         ),
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=40, verbose_name='client number')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('kind', models.CharField(choices=[('individual', 'Individual'), ('corporate', 'Corporate')], default='individual', max_length=12, verbose_name='kind')),
-                ('language', models.CharField(choices=[('en', 'English'), ('zh-hant', 'Traditional Chinese')], default='en', max_length=8, verbose_name='language')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='e-mail')),
-                ('opened_on', models.DateField(verbose_name='opened on')),
-                ('credit_review_due_on', models.DateField(blank=True, help_text='New credit stops when the review is missing or overdue.', null=True, verbose_name='credit review due on')),
-                ('va_financing_from', models.DateField(blank=True, help_text='Empty until the client was approved to borrow against virtual assets.', null=True, verbose_name='virtual asset financing from')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.CharField(max_length=40, verbose_name="client number")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("individual", "Individual"), ("corporate", "Corporate")],
+                        default="individual",
+                        max_length=12,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("en", "English"), ("zh-hant", "Traditional Chinese")],
+                        default="en",
+                        max_length=8,
+                        verbose_name="language",
+                    ),
+                ),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="e-mail")),
+                ("opened_on", models.DateField(verbose_name="opened on")),
+                (
+                    "credit_review_due_on",
+                    models.DateField(
+                        blank=True,
+                        help_text="New credit stops when the review is missing or overdue.",
+                        null=True,
+                        verbose_name="credit review due on",
+                    ),
+                ),
+                (
+                    "va_financing_from",
+                    models.DateField(
+                        blank=True,
+                        help_text="Empty until the client was approved to borrow against virtual assets.",
+                        null=True,
+                        verbose_name="virtual asset financing from",
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'client',
-                'verbose_name_plural': 'clients',
-                'ordering': ['number'],
+                "verbose_name": "client",
+                "verbose_name_plural": "clients",
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Facility',
+            name="Facility",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('credit_limit_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('credit_limit', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='credit limit')),
-                ('rate_plan', models.CharField(max_length=60, verbose_name='rate plan')),
-                ('opened_on', models.DateField(verbose_name='opened on')),
-                ('closed_on', models.DateField(blank=True, null=True, verbose_name='closed on')),
-                ('client', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='margin.client', verbose_name='client')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "credit_limit_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "credit_limit",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="credit limit",
+                    ),
+                ),
+                ("rate_plan", models.CharField(max_length=60, verbose_name="rate plan")),
+                ("opened_on", models.DateField(verbose_name="opened on")),
+                ("closed_on", models.DateField(blank=True, null=True, verbose_name="closed on")),
+                (
+                    "client",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.client", verbose_name="client"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'facility',
-                'verbose_name_plural': 'facilities',
+                "verbose_name": "facility",
+                "verbose_name_plural": "facilities",
             },
         ),
         migrations.CreateModel(
-            name='InterestPosting',
+            name="InterestPosting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('month', models.DateField(help_text='The first day of the month.', verbose_name='month')),
-                ('part', models.PositiveSmallIntegerField(default=1, help_text='A month has a second part when a shortfall was booked within it.', verbose_name='part')),
-                ('amount_atoms', ledger.core.fields.AtomsField(verbose_name='amount (cents)')),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.facility', verbose_name='facility')),
-                ('journal', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='ledger.journal', verbose_name='journal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("month", models.DateField(help_text="The first day of the month.", verbose_name="month")),
+                (
+                    "part",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        help_text="A month has a second part when a shortfall was booked within it.",
+                        verbose_name="part",
+                    ),
+                ),
+                ("amount_atoms", ledger.core.fields.AtomsField(verbose_name="amount (cents)")),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="margin.facility",
+                        verbose_name="facility",
+                    ),
+                ),
+                (
+                    "journal",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="ledger.journal",
+                        verbose_name="journal",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'interest posting',
-                'verbose_name_plural': 'interest postings',
+                "verbose_name": "interest posting",
+                "verbose_name_plural": "interest postings",
             },
         ),
         migrations.CreateModel(
-            name='InterestAccrual',
+            name="InterestAccrual",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('accrued_on', models.DateField(verbose_name='accrued on')),
-                ('principal_within_atoms', ledger.core.fields.AtomsField(verbose_name='principal within margin value (cents)')),
-                ('principal_beyond_atoms', ledger.core.fields.AtomsField(verbose_name='principal beyond margin value (cents)')),
-                ('rate_per_annum', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='rate per annum')),
-                ('excess_rate_per_annum', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='rate per annum beyond margin value')),
-                ('numerator', ledger.core.fields.AtomsField(verbose_name='numerator')),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.facility', verbose_name='facility')),
-                ('posting', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='accruals', to='margin.interestposting', verbose_name='posting')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("accrued_on", models.DateField(verbose_name="accrued on")),
+                (
+                    "principal_within_atoms",
+                    ledger.core.fields.AtomsField(verbose_name="principal within margin value (cents)"),
+                ),
+                (
+                    "principal_beyond_atoms",
+                    ledger.core.fields.AtomsField(verbose_name="principal beyond margin value (cents)"),
+                ),
+                (
+                    "rate_per_annum",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="rate per annum"
+                    ),
+                ),
+                (
+                    "excess_rate_per_annum",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="rate per annum beyond margin value"
+                    ),
+                ),
+                ("numerator", ledger.core.fields.AtomsField(verbose_name="numerator")),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="margin.facility",
+                        verbose_name="facility",
+                    ),
+                ),
+                (
+                    "posting",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="accruals",
+                        to="margin.interestposting",
+                        verbose_name="posting",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'interest accrual',
-                'verbose_name_plural': 'interest accruals',
+                "verbose_name": "interest accrual",
+                "verbose_name_plural": "interest accruals",
             },
         ),
         migrations.CreateModel(
-            name='LoanMovement',
+            name="LoanMovement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('drawdown', 'Drawdown'), ('repayment', 'Repayment')], max_length=10, verbose_name='kind')),
-                ('purpose', models.CharField(blank=True, choices=[('securities', 'Dealing in securities'), ('virtual_assets', 'Dealing in virtual assets'), ('ipo', 'Subscription of new shares')], max_length=16, verbose_name='purpose')),
-                ('amount_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('amount', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='amount')),
-                ('value_on', models.DateField(verbose_name='value date')),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.facility', verbose_name='facility')),
-                ('journal', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='ledger.journal', verbose_name='journal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("drawdown", "Drawdown"), ("repayment", "Repayment")],
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("securities", "Dealing in securities"),
+                            ("virtual_assets", "Dealing in virtual assets"),
+                            ("ipo", "Subscription of new shares"),
+                        ],
+                        max_length=16,
+                        verbose_name="purpose",
+                    ),
+                ),
+                (
+                    "amount_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "amount",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="amount",
+                    ),
+                ),
+                ("value_on", models.DateField(verbose_name="value date")),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="margin.facility",
+                        verbose_name="facility",
+                    ),
+                ),
+                (
+                    "journal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="ledger.journal",
+                        verbose_name="journal",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'loan movement',
-                'verbose_name_plural': 'loan movements',
+                "verbose_name": "loan movement",
+                "verbose_name_plural": "loan movements",
             },
         ),
         migrations.CreateModel(
-            name='MarginCall',
+            name="MarginCall",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text='Counted from 1 within the facility.', verbose_name='number')),
-                ('status', models.CharField(choices=[('issued', 'Issued'), ('overdue', 'Overdue'), ('sale_pending', 'Sale pending'), ('met', 'Met'), ('settled', 'Settled by sale'), ('shortfall', 'Shortfall')], default='issued', max_length=12, verbose_name='status')),
-                ('amount_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('amount', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='amount called')),
-                ('is_immediate', models.BooleanField(default=False, verbose_name='is immediate')),
-                ('issued_at', models.DateTimeField(verbose_name='issued at')),
-                ('due_at', models.DateTimeField(help_text='Computed once by calendar and kept.', verbose_name='due at')),
-                ('overdue_at', models.DateTimeField(blank=True, null=True, verbose_name='overdue at')),
-                ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='margin.facility', verbose_name='facility')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "number",
+                    models.PositiveIntegerField(
+                        help_text="Counted from 1 within the facility.", verbose_name="number"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("issued", "Issued"),
+                            ("overdue", "Overdue"),
+                            ("sale_pending", "Sale pending"),
+                            ("met", "Met"),
+                            ("settled", "Settled by sale"),
+                            ("shortfall", "Shortfall"),
+                        ],
+                        default="issued",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "amount_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "amount",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="amount called",
+                    ),
+                ),
+                ("is_immediate", models.BooleanField(default=False, verbose_name="is immediate")),
+                ("issued_at", models.DateTimeField(verbose_name="issued at")),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        help_text="Computed once by calendar and kept.", verbose_name="due at"
+                    ),
+                ),
+                ("overdue_at", models.DateTimeField(blank=True, null=True, verbose_name="overdue at")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="calls",
+                        to="margin.facility",
+                        verbose_name="facility",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'margin call',
-                'verbose_name_plural': 'margin calls',
+                "verbose_name": "margin call",
+                "verbose_name_plural": "margin calls",
             },
         ),
         migrations.CreateModel(
-            name='ForcedSale',
+            name="ForcedSale",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('plan_number', models.PositiveSmallIntegerField(verbose_name='plan number')),
-                ('status', models.CharField(choices=[('planned', 'Planned'), ('submitted', 'Awaiting release'), ('approved', 'Released'), ('executing', 'Executing'), ('filled', 'Filled'), ('closed', 'Closed'), ('rejected', 'Rejected'), ('superseded', 'Superseded')], default='planned', max_length=12, verbose_name='status')),
-                ('plan', models.JSONField(verbose_name='plan')),
-                ('plan_hash', models.CharField(max_length=64, verbose_name='plan hash')),
-                ('target_utilisation', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='target utilisation')),
-                ('expected_gross_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('expected_gross', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='expected gross proceeds')),
-                ('is_optimality_proved', models.BooleanField(verbose_name='is proved least-cost')),
-                ('planned_at', models.DateTimeField(verbose_name='planned at')),
-                ('approval_rule', models.CharField(blank=True, max_length=80, verbose_name='release rule')),
-                ('approved_hash', models.CharField(blank=True, max_length=64, verbose_name='released hash')),
-                ('approved_at', models.DateTimeField(blank=True, null=True, verbose_name='released at')),
-                ('closed_at', models.DateTimeField(blank=True, null=True, verbose_name='closed at')),
-                ('checker', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='checker')),
-                ('maker', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='maker')),
-                ('call', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='margin.margincall', verbose_name='margin call')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("plan_number", models.PositiveSmallIntegerField(verbose_name="plan number")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("submitted", "Awaiting release"),
+                            ("approved", "Released"),
+                            ("executing", "Executing"),
+                            ("filled", "Filled"),
+                            ("closed", "Closed"),
+                            ("rejected", "Rejected"),
+                            ("superseded", "Superseded"),
+                        ],
+                        default="planned",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                ("plan", models.JSONField(verbose_name="plan")),
+                ("plan_hash", models.CharField(max_length=64, verbose_name="plan hash")),
+                (
+                    "target_utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="target utilisation"
+                    ),
+                ),
+                (
+                    "expected_gross_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "expected_gross",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="expected gross proceeds",
+                    ),
+                ),
+                ("is_optimality_proved", models.BooleanField(verbose_name="is proved least-cost")),
+                ("planned_at", models.DateTimeField(verbose_name="planned at")),
+                ("approval_rule", models.CharField(blank=True, max_length=80, verbose_name="release rule")),
+                ("approved_hash", models.CharField(blank=True, max_length=64, verbose_name="released hash")),
+                ("approved_at", models.DateTimeField(blank=True, null=True, verbose_name="released at")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
+                (
+                    "checker",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="checker",
+                    ),
+                ),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="maker",
+                    ),
+                ),
+                (
+                    "call",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sales",
+                        to="margin.margincall",
+                        verbose_name="margin call",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'forced sale',
-                'verbose_name_plural': 'forced sales',
+                "verbose_name": "forced sale",
+                "verbose_name_plural": "forced sales",
             },
         ),
         migrations.CreateModel(
-            name='MarginPolicy',
+            name="MarginPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('approval', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='proposed', editable=False, max_length=10, verbose_name='approval')),
-                ('made_at', models.DateTimeField(editable=False, verbose_name='made at')),
-                ('checked_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='checked at')),
-                ('reason', models.TextField(blank=True, verbose_name='reason')),
-                ('valid_from', models.DateField(verbose_name='valid from')),
-                ('warn_utilisation', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='warn above utilisation')),
-                ('call_utilisation', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='call above utilisation')),
-                ('immediate_utilisation', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='immediate sale from utilisation')),
-                ('target_utilisation', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='target utilisation after a forced sale')),
-                ('minimum_call_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('minimum_call', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='minimum call')),
-                ('deadline_business_days', models.PositiveSmallIntegerField(verbose_name='deadline (business days)')),
-                ('deadline_cutoff', models.TimeField(verbose_name='deadline cut-off')),
-                ('automatic_release_limit_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('automatic_release_limit', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, help_text='An immediate-level sale up to this amount is released by rule; zero releases none.', max_digits=20, verbose_name='automatic release limit')),
-                ('price_band', ledger.core.fields.ExactDecimalField(decimal_places=8, help_text='A sell limit stands at most this far below the reference price.', max_digits=18, verbose_name='price band')),
-                ('securities_share_minimum', ledger.core.fields.ExactDecimalField(decimal_places=8, help_text='Of total margin value, before virtual assets may carry credit.', max_digits=18, verbose_name='minimum share of securities')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
-                ('checker', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='checker')),
-                ('maker', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='maker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "approval",
+                    models.CharField(
+                        choices=[
+                            ("proposed", "Proposed"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="proposed",
+                        editable=False,
+                        max_length=10,
+                        verbose_name="approval",
+                    ),
+                ),
+                ("made_at", models.DateTimeField(editable=False, verbose_name="made at")),
+                (
+                    "checked_at",
+                    models.DateTimeField(blank=True, editable=False, null=True, verbose_name="checked at"),
+                ),
+                ("reason", models.TextField(blank=True, verbose_name="reason")),
+                ("valid_from", models.DateField(verbose_name="valid from")),
+                (
+                    "warn_utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="warn above utilisation"
+                    ),
+                ),
+                (
+                    "call_utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="call above utilisation"
+                    ),
+                ),
+                (
+                    "immediate_utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="immediate sale from utilisation"
+                    ),
+                ),
+                (
+                    "target_utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="target utilisation after a forced sale"
+                    ),
+                ),
+                (
+                    "minimum_call_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "minimum_call",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="minimum call",
+                    ),
+                ),
+                (
+                    "deadline_business_days",
+                    models.PositiveSmallIntegerField(verbose_name="deadline (business days)"),
+                ),
+                ("deadline_cutoff", models.TimeField(verbose_name="deadline cut-off")),
+                (
+                    "automatic_release_limit_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "automatic_release_limit",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        help_text="An immediate-level sale up to this amount is released by rule; zero releases none.",
+                        max_digits=20,
+                        verbose_name="automatic release limit",
+                    ),
+                ),
+                (
+                    "price_band",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8,
+                        help_text="A sell limit stands at most this far below the reference price.",
+                        max_digits=18,
+                        verbose_name="price band",
+                    ),
+                ),
+                (
+                    "securities_share_minimum",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8,
+                        help_text="Of total margin value, before virtual assets may carry credit.",
+                        max_digits=18,
+                        verbose_name="minimum share of securities",
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
+                (
+                    "checker",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="checker",
+                    ),
+                ),
+                (
+                    "maker",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="maker",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'margin policy',
-                'verbose_name_plural': 'margin policies',
-                'abstract': False,
+                "verbose_name": "margin policy",
+                "verbose_name_plural": "margin policies",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='PaperOrder',
+            name="PaperOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('venue', models.CharField(max_length=8, verbose_name='venue')),
-                ('client_order_id', models.CharField(max_length=80, verbose_name='client order id')),
-                ('code', models.CharField(max_length=16, verbose_name='code')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('limit_price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='limit price')),
-                ('received_at', models.DateTimeField(verbose_name='received at')),
-                ('is_cancelled', models.BooleanField(default=False, verbose_name='is cancelled')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("venue", models.CharField(max_length=8, verbose_name="venue")),
+                ("client_order_id", models.CharField(max_length=80, verbose_name="client order id")),
+                ("code", models.CharField(max_length=16, verbose_name="code")),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "limit_price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="limit price"
+                    ),
+                ),
+                ("received_at", models.DateTimeField(verbose_name="received at")),
+                ("is_cancelled", models.BooleanField(default=False, verbose_name="is cancelled")),
             ],
             options={
-                'verbose_name': 'paper venue order',
-                'verbose_name_plural': 'paper venue orders',
-                'constraints': [models.UniqueConstraint(fields=('venue', 'client_order_id'), name='margin_paperorder_once')],
+                "verbose_name": "paper venue order",
+                "verbose_name_plural": "paper venue orders",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("venue", "client_order_id"), name="margin_paperorder_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PaperExecution',
+            name="PaperExecution",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('execution_id', models.CharField(max_length=80, unique=True, verbose_name='execution id')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='price')),
-                ('executed_at', models.DateTimeField(verbose_name='executed at')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='margin.paperorder', verbose_name='order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("execution_id", models.CharField(max_length=80, unique=True, verbose_name="execution id")),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="price"
+                    ),
+                ),
+                ("executed_at", models.DateTimeField(verbose_name="executed at")),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="executions",
+                        to="margin.paperorder",
+                        verbose_name="order",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'paper venue execution',
-                'verbose_name_plural': 'paper venue executions',
+                "verbose_name": "paper venue execution",
+                "verbose_name_plural": "paper venue executions",
             },
         ),
         migrations.CreateModel(
-            name='RatePlan',
+            name="RatePlan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60, verbose_name='name')),
-                ('valid_from', models.DateField(verbose_name='valid from')),
-                ('rate_per_annum', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='rate per annum within margin value')),
-                ('excess_rate_per_annum', ledger.core.fields.ExactDecimalField(decimal_places=8, max_digits=18, verbose_name='rate per annum beyond margin value')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60, verbose_name="name")),
+                ("valid_from", models.DateField(verbose_name="valid from")),
+                (
+                    "rate_per_annum",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="rate per annum within margin value"
+                    ),
+                ),
+                (
+                    "excess_rate_per_annum",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=8, max_digits=18, verbose_name="rate per annum beyond margin value"
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'rate plan',
-                'verbose_name_plural': 'rate plans',
+                "verbose_name": "rate plan",
+                "verbose_name_plural": "rate plans",
             },
         ),
         migrations.CreateModel(
-            name='SaleLeg',
+            name="SaleLeg",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField(verbose_name='position')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('reference_price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='reference price')),
-                ('currency', models.CharField(max_length=12, verbose_name='currency')),
-                ('expected_gross_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('expected_gross', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='expected gross')),
-                ('expected_fees_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('expected_fees', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='expected fees')),
-                ('why', models.CharField(max_length=200, verbose_name='why')),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='ledger.asset', verbose_name='asset')),
-                ('sale', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='margin.forcedsale', verbose_name='forced sale')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(verbose_name="position")),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "reference_price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="reference price"
+                    ),
+                ),
+                ("currency", models.CharField(max_length=12, verbose_name="currency")),
+                (
+                    "expected_gross_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "expected_gross",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="expected gross",
+                    ),
+                ),
+                (
+                    "expected_fees_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "expected_fees",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="expected fees",
+                    ),
+                ),
+                ("why", models.CharField(max_length=200, verbose_name="why")),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="ledger.asset", verbose_name="asset"
+                    ),
+                ),
+                (
+                    "sale",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="legs",
+                        to="margin.forcedsale",
+                        verbose_name="forced sale",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'sale leg',
-                'verbose_name_plural': 'sale legs',
+                "verbose_name": "sale leg",
+                "verbose_name_plural": "sale legs",
             },
         ),
         migrations.CreateModel(
-            name='SaleOrder',
+            name="SaleOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('client_order_id', models.CharField(max_length=80, unique=True, verbose_name='client order id')),
-                ('slice_number', models.PositiveSmallIntegerField(verbose_name='slice')),
-                ('status', models.CharField(choices=[('new', 'New'), ('sent', 'Sent'), ('acknowledged', 'Acknowledged'), ('part_filled', 'Part filled'), ('unknown', 'Unknown'), ('filled', 'Filled'), ('cancelled', 'Cancelled'), ('rejected', 'Rejected')], default='new', max_length=12, verbose_name='status')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('filled_quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, default=0, max_digits=38, verbose_name='filled quantity')),
-                ('limit_price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='limit price')),
-                ('created_at', models.DateTimeField(verbose_name='created at')),
-                ('final_at', models.DateTimeField(blank=True, null=True, verbose_name='final at')),
-                ('leg', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='margin.saleleg', verbose_name='sale leg')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "client_order_id",
+                    models.CharField(max_length=80, unique=True, verbose_name="client order id"),
+                ),
+                ("slice_number", models.PositiveSmallIntegerField(verbose_name="slice")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("new", "New"),
+                            ("sent", "Sent"),
+                            ("acknowledged", "Acknowledged"),
+                            ("part_filled", "Part filled"),
+                            ("unknown", "Unknown"),
+                            ("filled", "Filled"),
+                            ("cancelled", "Cancelled"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="new",
+                        max_length=12,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "filled_quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, default=0, max_digits=38, verbose_name="filled quantity"
+                    ),
+                ),
+                (
+                    "limit_price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="limit price"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("final_at", models.DateTimeField(blank=True, null=True, verbose_name="final at")),
+                (
+                    "leg",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="margin.saleleg",
+                        verbose_name="sale leg",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'sale order',
-                'verbose_name_plural': 'sale orders',
+                "verbose_name": "sale order",
+                "verbose_name_plural": "sale orders",
             },
         ),
         migrations.CreateModel(
-            name='Fill',
+            name="Fill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('venue', models.CharField(max_length=8, verbose_name='venue')),
-                ('execution_id', models.CharField(max_length=80, verbose_name='execution id')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('price', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='price')),
-                ('gross_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('gross', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='gross')),
-                ('fees', models.JSONField(verbose_name='fees')),
-                ('fees_total_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('fees_total', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='total fees')),
-                ('net_currency', djmoney.models.fields.CurrencyField(choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], default='HKD', editable=False, max_length=12)),
-                ('net', ledger.core.fields.ExactMoneyField(currency_choices=[('HKD', 'HKD'), ('USD', 'USD'), ('CNY', 'CNY')], decimal_places=2, max_digits=20, verbose_name='net')),
-                ('traded_at', models.DateTimeField(verbose_name='traded at')),
-                ('settles_on', models.DateField(verbose_name='settlement date')),
-                ('settled_at', models.DateTimeField(blank=True, null=True, verbose_name='settled at')),
-                ('fx_rate', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='collateral.fxrate', verbose_name='exchange rate')),
-                ('settlement_journal', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.journal', verbose_name='settlement journal')),
-                ('trade_journal', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.journal', verbose_name='trade journal')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='margin.saleorder', verbose_name='order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("venue", models.CharField(max_length=8, verbose_name="venue")),
+                ("execution_id", models.CharField(max_length=80, verbose_name="execution id")),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "price",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="price"
+                    ),
+                ),
+                (
+                    "gross_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "gross",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="gross",
+                    ),
+                ),
+                ("fees", models.JSONField(verbose_name="fees")),
+                (
+                    "fees_total_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "fees_total",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="total fees",
+                    ),
+                ),
+                (
+                    "net_currency",
+                    djmoney.models.fields.CurrencyField(
+                        choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        default="HKD",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "net",
+                    ledger.core.fields.ExactMoneyField(
+                        currency_choices=[("HKD", "HKD"), ("USD", "USD"), ("CNY", "CNY")],
+                        decimal_places=2,
+                        max_digits=20,
+                        verbose_name="net",
+                    ),
+                ),
+                ("traded_at", models.DateTimeField(verbose_name="traded at")),
+                ("settles_on", models.DateField(verbose_name="settlement date")),
+                ("settled_at", models.DateTimeField(blank=True, null=True, verbose_name="settled at")),
+                (
+                    "fx_rate",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="collateral.fxrate",
+                        verbose_name="exchange rate",
+                    ),
+                ),
+                (
+                    "settlement_journal",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.journal",
+                        verbose_name="settlement journal",
+                    ),
+                ),
+                (
+                    "trade_journal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.journal",
+                        verbose_name="trade journal",
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="fills",
+                        to="margin.saleorder",
+                        verbose_name="order",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'fill',
-                'verbose_name_plural': 'fills',
+                "verbose_name": "fill",
+                "verbose_name_plural": "fills",
             },
         ),
         migrations.CreateModel(
-            name='Staff',
+            name="Staff",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'staff member',
-                'verbose_name_plural': 'staff members',
+                "verbose_name": "staff member",
+                "verbose_name_plural": "staff members",
             },
         ),
         migrations.CreateModel(
-            name='Transition',
+            name="Transition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('machine', models.CharField(max_length=30, verbose_name='machine')),
-                ('from_state', models.CharField(max_length=12, verbose_name='from')),
-                ('event', models.CharField(max_length=30, verbose_name='event')),
-                ('to_state', models.CharField(max_length=12, verbose_name='to')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("machine", models.CharField(max_length=30, verbose_name="machine")),
+                ("from_state", models.CharField(max_length=12, verbose_name="from")),
+                ("event", models.CharField(max_length=30, verbose_name="event")),
+                ("to_state", models.CharField(max_length=12, verbose_name="to")),
             ],
             options={
-                'verbose_name': 'transition',
-                'verbose_name_plural': 'transitions',
-                'constraints': [models.UniqueConstraint(fields=('machine', 'from_state', 'event'), name='margin_transition_once')],
+                "verbose_name": "transition",
+                "verbose_name_plural": "transitions",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("machine", "from_state", "event"), name="margin_transition_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Valuation',
+            name="Valuation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valued_at', models.DateTimeField(verbose_name='valued at')),
-                ('principal', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='principal')),
-                ('interest', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='interest')),
-                ('cash', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='cash and unsettled proceeds')),
-                ('loan', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='loan')),
-                ('market_value', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='market value')),
-                ('margin_value', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='margin value')),
-                ('securities_margin_value', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='margin value of securities')),
-                ('credit_limit', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='credit limit')),
-                ('deficiency', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='margin deficiency')),
-                ('utilisation', ledger.core.fields.ExactDecimalField(decimal_places=6, help_text='Empty where there is a loan and nothing to lend against.', max_digits=36, null=True, verbose_name='utilisation')),
-                ('level', models.CharField(choices=[('normal', 'Normal'), ('warning', 'Warning'), ('call', 'Call'), ('immediate', 'Immediate sale')], max_length=10, verbose_name='level')),
-                ('has_soft_stale_price', models.BooleanField(default=False, verbose_name='has soft-stale price')),
-                ('has_hard_stale_price', models.BooleanField(default=False, verbose_name='has hard-stale price')),
-                ('facility', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.facility', verbose_name='facility')),
-                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.marginpolicy', verbose_name='policy')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("valued_at", models.DateTimeField(verbose_name="valued at")),
+                (
+                    "principal",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="principal"
+                    ),
+                ),
+                (
+                    "interest",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="interest"
+                    ),
+                ),
+                (
+                    "cash",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="cash and unsettled proceeds"
+                    ),
+                ),
+                (
+                    "loan",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="loan"
+                    ),
+                ),
+                (
+                    "market_value",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="market value"
+                    ),
+                ),
+                (
+                    "margin_value",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="margin value"
+                    ),
+                ),
+                (
+                    "securities_margin_value",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="margin value of securities"
+                    ),
+                ),
+                (
+                    "credit_limit",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="credit limit"
+                    ),
+                ),
+                (
+                    "deficiency",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="margin deficiency"
+                    ),
+                ),
+                (
+                    "utilisation",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=6,
+                        help_text="Empty where there is a loan and nothing to lend against.",
+                        max_digits=36,
+                        null=True,
+                        verbose_name="utilisation",
+                    ),
+                ),
+                (
+                    "level",
+                    models.CharField(
+                        choices=[
+                            ("normal", "Normal"),
+                            ("warning", "Warning"),
+                            ("call", "Call"),
+                            ("immediate", "Immediate sale"),
+                        ],
+                        max_length=10,
+                        verbose_name="level",
+                    ),
+                ),
+                (
+                    "has_soft_stale_price",
+                    models.BooleanField(default=False, verbose_name="has soft-stale price"),
+                ),
+                (
+                    "has_hard_stale_price",
+                    models.BooleanField(default=False, verbose_name="has hard-stale price"),
+                ),
+                (
+                    "facility",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="margin.facility",
+                        verbose_name="facility",
+                    ),
+                ),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="margin.marginpolicy",
+                        verbose_name="policy",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'valuation',
-                'verbose_name_plural': 'valuations',
+                "verbose_name": "valuation",
+                "verbose_name_plural": "valuations",
             },
         ),
         migrations.AddField(
-            model_name='margincall',
-            name='closing_valuation',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='margin.valuation', verbose_name='closing valuation'),
+            model_name="margincall",
+            name="closing_valuation",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="margin.valuation",
+                verbose_name="closing valuation",
+            ),
         ),
         migrations.AddField(
-            model_name='margincall',
-            name='valuation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='margin.valuation', verbose_name='valuation'),
+            model_name="margincall",
+            name="valuation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="calls",
+                to="margin.valuation",
+                verbose_name="valuation",
+            ),
         ),
         migrations.AddField(
-            model_name='forcedsale',
-            name='valuation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sales', to='margin.valuation', verbose_name='valuation'),
+            model_name="forcedsale",
+            name="valuation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="sales",
+                to="margin.valuation",
+                verbose_name="valuation",
+            ),
         ),
         migrations.CreateModel(
-            name='ValuationLine',
+            name="ValuationLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('quantity', ledger.core.fields.ExactDecimalField(decimal_places=18, max_digits=38, verbose_name='quantity')),
-                ('market_value', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='market value')),
-                ('margin_value', ledger.core.fields.ExactDecimalField(decimal_places=2, max_digits=30, verbose_name='margin value')),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='ledger.asset', verbose_name='asset')),
-                ('fx_rate', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='collateral.fxrate', verbose_name='exchange rate')),
-                ('haircut', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='collateral.lendinghaircut', verbose_name='haircut')),
-                ('price', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='collateral.price', verbose_name='price')),
-                ('valuation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='margin.valuation', verbose_name='valuation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "quantity",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=18, max_digits=38, verbose_name="quantity"
+                    ),
+                ),
+                (
+                    "market_value",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="market value"
+                    ),
+                ),
+                (
+                    "margin_value",
+                    ledger.core.fields.ExactDecimalField(
+                        decimal_places=2, max_digits=30, verbose_name="margin value"
+                    ),
+                ),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="ledger.asset", verbose_name="asset"
+                    ),
+                ),
+                (
+                    "fx_rate",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="collateral.fxrate",
+                        verbose_name="exchange rate",
+                    ),
+                ),
+                (
+                    "haircut",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="collateral.lendinghaircut",
+                        verbose_name="haircut",
+                    ),
+                ),
+                (
+                    "price",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="collateral.price",
+                        verbose_name="price",
+                    ),
+                ),
+                (
+                    "valuation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="lines",
+                        to="margin.valuation",
+                        verbose_name="valuation",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'valuation line',
-                'verbose_name_plural': 'valuation lines',
+                "verbose_name": "valuation line",
+                "verbose_name_plural": "valuation lines",
             },
         ),
         migrations.CreateModel(
-            name='ValuationRun',
+            name="ValuationRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valued_at', models.DateTimeField(verbose_name='valued at')),
-                ('status', models.CharField(choices=[('running', 'Running'), ('complete', 'Complete')], default='running', max_length=10, verbose_name='status')),
-                ('account_count', models.PositiveIntegerField(default=0, verbose_name='accounts')),
-                ('broker', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='margin.broker', verbose_name='broker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("valued_at", models.DateTimeField(verbose_name="valued at")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("running", "Running"), ("complete", "Complete")],
+                        default="running",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("account_count", models.PositiveIntegerField(default=0, verbose_name="accounts")),
+                (
+                    "broker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="margin.broker", verbose_name="broker"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'valuation run',
-                'verbose_name_plural': 'valuation runs',
+                "verbose_name": "valuation run",
+                "verbose_name_plural": "valuation runs",
             },
         ),
         migrations.AddField(
-            model_name='valuation',
-            name='run',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='valuations', to='margin.valuationrun', verbose_name='run'),
+            model_name="valuation",
+            name="run",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="valuations",
+                to="margin.valuationrun",
+                verbose_name="run",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='client',
-            constraint=models.UniqueConstraint(fields=('broker', 'number'), name='margin_client_number_once'),
+            model_name="client",
+            constraint=models.UniqueConstraint(fields=("broker", "number"), name="margin_client_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='client',
-            constraint=models.CheckConstraint(condition=models.Q(('number', ''), _negated=True), name='margin_client_number_given'),
+            model_name="client",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number", ""), _negated=True), name="margin_client_number_given"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='facility',
-            constraint=models.CheckConstraint(condition=models.Q(('credit_limit__gt', 0)), name='margin_facility_limit_positive'),
+            model_name="facility",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("credit_limit__gt", 0)), name="margin_facility_limit_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='interestposting',
-            constraint=models.UniqueConstraint(fields=('facility', 'month', 'part'), name='margin_interestposting_once_a_month'),
+            model_name="interestposting",
+            constraint=models.UniqueConstraint(
+                fields=("facility", "month", "part"), name="margin_interestposting_once_a_month"
+            ),
         ),
         migrations.AddIndex(
-            model_name='interestaccrual',
-            index=models.Index(condition=models.Q(('posting__isnull', True)), fields=['facility'], name='margin_accrual_unposted'),
+            model_name="interestaccrual",
+            index=models.Index(
+                condition=models.Q(("posting__isnull", True)),
+                fields=["facility"],
+                name="margin_accrual_unposted",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='interestaccrual',
-            constraint=models.UniqueConstraint(fields=('facility', 'accrued_on'), name='margin_interestaccrual_once_a_day'),
+            model_name="interestaccrual",
+            constraint=models.UniqueConstraint(
+                fields=("facility", "accrued_on"), name="margin_interestaccrual_once_a_day"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loanmovement',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='margin_loanmovement_amount_positive'),
+            model_name="loanmovement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="margin_loanmovement_amount_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loanmovement',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'repayment'), models.Q(('purpose', ''), _negated=True), _connector='OR'), name='margin_loanmovement_drawdown_has_purpose'),
+            model_name="loanmovement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind", "repayment"), models.Q(("purpose", ""), _negated=True), _connector="OR"
+                ),
+                name="margin_loanmovement_drawdown_has_purpose",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='marginpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('checker__isnull', True), models.Q(('checker', models.F('maker')), _negated=True), _connector='OR'), name='margin_marginpolicy_maker_is_not_checker', violation_error_message='The maker may not be the checker.'),
+            model_name="marginpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("checker__isnull", True),
+                    models.Q(("checker", models.F("maker")), _negated=True),
+                    _connector="OR",
+                ),
+                name="margin_marginpolicy_maker_is_not_checker",
+                violation_error_message="The maker may not be the checker.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='marginpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('approval', 'proposed'), ('checked_at__isnull', True), ('checker__isnull', True)), models.Q(('approval__in', ['approved', 'rejected']), ('checked_at__isnull', False), ('checker__isnull', False)), _connector='OR'), name='margin_marginpolicy_decided_by_a_checker'),
+            model_name="marginpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("approval", "proposed"), ("checked_at__isnull", True), ("checker__isnull", True)
+                    ),
+                    models.Q(
+                        ("approval__in", ["approved", "rejected"]),
+                        ("checked_at__isnull", False),
+                        ("checker__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="margin_marginpolicy_decided_by_a_checker",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='marginpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('target_utilisation__gt', 0), ('target_utilisation__lte', models.F('call_utilisation')), ('warn_utilisation__gt', 0), ('warn_utilisation__lt', models.F('call_utilisation')), ('call_utilisation__lte', 1), ('immediate_utilisation__gt', models.F('call_utilisation'))), name='margin_marginpolicy_levels_in_order'),
+            model_name="marginpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("target_utilisation__gt", 0),
+                    ("target_utilisation__lte", models.F("call_utilisation")),
+                    ("warn_utilisation__gt", 0),
+                    ("warn_utilisation__lt", models.F("call_utilisation")),
+                    ("call_utilisation__lte", 1),
+                    ("immediate_utilisation__gt", models.F("call_utilisation")),
+                ),
+                name="margin_marginpolicy_levels_in_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='marginpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('price_band__gt', 0), ('price_band__lt', 1), ('securities_share_minimum__gte', 0), ('securities_share_minimum__lte', 1)), name='margin_marginpolicy_shares_in_range'),
+            model_name="marginpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("price_band__gt", 0),
+                    ("price_band__lt", 1),
+                    ("securities_share_minimum__gte", 0),
+                    ("securities_share_minimum__lte", 1),
+                ),
+                name="margin_marginpolicy_shares_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='marginpolicy',
-            constraint=models.UniqueConstraint(condition=models.Q(('approval', 'approved')), fields=('broker', 'valid_from'), name='margin_marginpolicy_one_per_day'),
+            model_name="marginpolicy",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("approval", "approved")),
+                fields=("broker", "valid_from"),
+                name="margin_marginpolicy_one_per_day",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rateplan',
-            constraint=models.UniqueConstraint(fields=('broker', 'name', 'valid_from'), name='margin_rateplan_one_per_day'),
+            model_name="rateplan",
+            constraint=models.UniqueConstraint(
+                fields=("broker", "name", "valid_from"), name="margin_rateplan_one_per_day"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rateplan',
-            constraint=models.CheckConstraint(condition=models.Q(('excess_rate_per_annum__gte', 0), ('excess_rate_per_annum__lt', 1), ('rate_per_annum__gte', 0), ('rate_per_annum__lt', 1)), name='margin_rateplan_rates_in_range'),
+            model_name="rateplan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("excess_rate_per_annum__gte", 0),
+                    ("excess_rate_per_annum__lt", 1),
+                    ("rate_per_annum__gte", 0),
+                    ("rate_per_annum__lt", 1),
+                ),
+                name="margin_rateplan_rates_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='saleleg',
-            constraint=models.UniqueConstraint(fields=('sale', 'asset'), name='margin_saleleg_asset_once'),
+            model_name="saleleg",
+            constraint=models.UniqueConstraint(fields=("sale", "asset"), name="margin_saleleg_asset_once"),
         ),
         migrations.AddConstraint(
-            model_name='saleleg',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='margin_saleleg_quantity_positive'),
+            model_name="saleleg",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quantity__gt", 0)), name="margin_saleleg_quantity_positive"
+            ),
         ),
         migrations.AddIndex(
-            model_name='saleorder',
-            index=models.Index(fields=['status'], name='margin_saleorder_status'),
+            model_name="saleorder",
+            index=models.Index(fields=["status"], name="margin_saleorder_status"),
         ),
         migrations.AddConstraint(
-            model_name='saleorder',
-            constraint=models.UniqueConstraint(fields=('leg', 'slice_number'), name='margin_saleorder_slice_once'),
+            model_name="saleorder",
+            constraint=models.UniqueConstraint(
+                fields=("leg", "slice_number"), name="margin_saleorder_slice_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='saleorder',
-            constraint=models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0), ('filled_quantity__lte', models.F('quantity')), ('quantity__gt', 0)), name='margin_saleorder_not_overfilled'),
+            model_name="saleorder",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("filled_quantity__gte", 0),
+                    ("filled_quantity__lte", models.F("quantity")),
+                    ("quantity__gt", 0),
+                ),
+                name="margin_saleorder_not_overfilled",
+            ),
         ),
         migrations.AddIndex(
-            model_name='fill',
-            index=models.Index(condition=models.Q(('settled_at__isnull', True)), fields=['settles_on'], name='margin_fill_unsettled'),
+            model_name="fill",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", True)),
+                fields=["settles_on"],
+                name="margin_fill_unsettled",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fill',
-            constraint=models.UniqueConstraint(fields=('venue', 'execution_id'), name='margin_fill_execution_once'),
+            model_name="fill",
+            constraint=models.UniqueConstraint(
+                fields=("venue", "execution_id"), name="margin_fill_execution_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fill',
-            constraint=models.CheckConstraint(condition=models.Q(('gross__gt', 0), ('price__gt', 0), ('quantity__gt', 0)), name='margin_fill_positive'),
+            model_name="fill",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("gross__gt", 0), ("price__gt", 0), ("quantity__gt", 0)),
+                name="margin_fill_positive",
+            ),
         ),
         migrations.AddIndex(
-            model_name='margincall',
-            index=models.Index(fields=['status', 'due_at'], name='margin_call_by_deadline'),
+            model_name="margincall",
+            index=models.Index(fields=["status", "due_at"], name="margin_call_by_deadline"),
         ),
         migrations.AddConstraint(
-            model_name='margincall',
-            constraint=models.UniqueConstraint(fields=('facility', 'number'), name='margin_margincall_number_once'),
+            model_name="margincall",
+            constraint=models.UniqueConstraint(
+                fields=("facility", "number"), name="margin_margincall_number_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='margincall',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['issued', 'overdue', 'sale_pending'])), fields=('facility',), name='margin_margincall_one_open'),
+            model_name="margincall",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["issued", "overdue", "sale_pending"])),
+                fields=("facility",),
+                name="margin_margincall_one_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='margincall',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='margin_margincall_amount_positive'),
+            model_name="margincall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="margin_margincall_amount_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='margincall',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_at__isnull', True), ('status__in', ['issued', 'overdue', 'sale_pending'])), models.Q(('closed_at__isnull', False), ('status__in', ['met', 'settled', 'shortfall'])), _connector='OR'), name='margin_margincall_closed_when_final'),
+            model_name="margincall",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("closed_at__isnull", True), ("status__in", ["issued", "overdue", "sale_pending"])
+                    ),
+                    models.Q(("closed_at__isnull", False), ("status__in", ["met", "settled", "shortfall"])),
+                    _connector="OR",
+                ),
+                name="margin_margincall_closed_when_final",
+            ),
         ),
         migrations.AddIndex(
-            model_name='forcedsale',
-            index=models.Index(fields=['status'], name='margin_forcedsale_status'),
+            model_name="forcedsale",
+            index=models.Index(fields=["status"], name="margin_forcedsale_status"),
         ),
         migrations.AddConstraint(
-            model_name='forcedsale',
-            constraint=models.UniqueConstraint(fields=('call', 'plan_number'), name='margin_forcedsale_plan_once'),
+            model_name="forcedsale",
+            constraint=models.UniqueConstraint(
+                fields=("call", "plan_number"), name="margin_forcedsale_plan_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='forcedsale',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['planned', 'submitted', 'approved', 'executing'])), fields=('call',), name='margin_forcedsale_one_live'),
+            model_name="forcedsale",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["planned", "submitted", "approved", "executing"])),
+                fields=("call",),
+                name="margin_forcedsale_one_live",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='forcedsale',
-            constraint=models.CheckConstraint(condition=models.Q(('checker__isnull', True), models.Q(('checker', models.F('maker')), _negated=True), _connector='OR'), name='margin_forcedsale_maker_is_not_checker', violation_error_message='The maker may not be the checker.'),
+            model_name="forcedsale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("checker__isnull", True),
+                    models.Q(("checker", models.F("maker")), _negated=True),
+                    _connector="OR",
+                ),
+                name="margin_forcedsale_maker_is_not_checker",
+                violation_error_message="The maker may not be the checker.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='forcedsale',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['planned', 'submitted', 'rejected', 'superseded']), models.Q(('approved_at__isnull', False), ('approved_hash', models.F('plan_hash')), models.Q(models.Q(('approval_rule', ''), ('checker__isnull', False), ('maker__isnull', False)), models.Q(('checker__isnull', True), models.Q(('approval_rule', ''), _negated=True)), _connector='OR')), _connector='OR'), name='margin_forcedsale_released_by_someone'),
+            model_name="forcedsale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__in", ["planned", "submitted", "rejected", "superseded"]),
+                    models.Q(
+                        ("approved_at__isnull", False),
+                        ("approved_hash", models.F("plan_hash")),
+                        models.Q(
+                            models.Q(
+                                ("approval_rule", ""), ("checker__isnull", False), ("maker__isnull", False)
+                            ),
+                            models.Q(
+                                ("checker__isnull", True), models.Q(("approval_rule", ""), _negated=True)
+                            ),
+                            _connector="OR",
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="margin_forcedsale_released_by_someone",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='valuationline',
-            constraint=models.UniqueConstraint(fields=('valuation', 'asset'), name='margin_valuationline_once'),
+            model_name="valuationline",
+            constraint=models.UniqueConstraint(
+                fields=("valuation", "asset"), name="margin_valuationline_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='valuationrun',
-            constraint=models.UniqueConstraint(fields=('broker', 'valued_at'), name='margin_valuationrun_once'),
+            model_name="valuationrun",
+            constraint=models.UniqueConstraint(
+                fields=("broker", "valued_at"), name="margin_valuationrun_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='valuation',
-            index=models.Index(fields=['facility', '-valued_at', '-id'], name='margin_valuation_latest'),
+            model_name="valuation",
+            index=models.Index(fields=["facility", "-valued_at", "-id"], name="margin_valuation_latest"),
         ),
         migrations.AddConstraint(
-            model_name='valuation',
-            constraint=models.UniqueConstraint(condition=models.Q(('run__isnull', False)), fields=('run', 'facility'), name='margin_valuation_once_a_run'),
+            model_name="valuation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("run__isnull", False)),
+                fields=("run", "facility"),
+                name="margin_valuation_once_a_run",
+            ),
         ),
     ]

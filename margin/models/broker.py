@@ -41,9 +41,7 @@ class Broker(models.Model):
     )
     commission_rate = models.DecimalField(_("commission rate"), max_digits=9, decimal_places=8)
     commission_minimum = models.DecimalField(_("minimum commission"), max_digits=12, decimal_places=2)
-    virtual_asset_fee_rate = models.DecimalField(
-        _("virtual asset fee rate"), max_digits=9, decimal_places=8
-    )
+    virtual_asset_fee_rate = models.DecimalField(_("virtual asset fee rate"), max_digits=9, decimal_places=8)
     are_forced_sales_stopped = models.BooleanField(
         _("forced sales are stopped"), default=False, help_text=_("The firm's kill switch.")
     )

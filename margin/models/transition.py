@@ -16,9 +16,7 @@ class Transition(models.Model):
         verbose_name = _("transition")
         verbose_name_plural = _("transitions")
         constraints = [
-            models.UniqueConstraint(
-                fields=["machine", "from_state", "event"], name="margin_transition_once"
-            )
+            models.UniqueConstraint(fields=["machine", "from_state", "event"], name="margin_transition_once")
         ]
 
     def __str__(self) -> str:

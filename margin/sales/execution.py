@@ -2,8 +2,8 @@
 
 Before every slice the account is valued afresh and the sale planned again within what was released; it stops
 as soon as the target is reached. An order row is committed before anything is sent, and SENT before the venue
-hears of it, so after a crash the venue is asked about the order before it is sent again. A fill, its journal and
-the order's new state are one transaction, keyed by the venue's execution id.
+hears of it, so after a crash the venue is asked about the order before it is sent again. A fill, its journal
+and the order's new state are one transaction, keyed by the venue's execution id.
 """
 
 from __future__ import annotations

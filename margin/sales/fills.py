@@ -1,7 +1,7 @@
 """A trade is booked once: the fill, its journal and the order's new state in one transaction.
 
-Virtual assets settle at once (V27). Listed securities are recognised on the trade date, as owed to the clearing
-house against a receivable, and settle two settlement days later; until then interest runs on (I14).
+Virtual assets settle at once (V27). Listed securities are recognised on the trade date, as owed to the
+clearing house against a receivable, and settle two settlement days later; until then interest runs on (I14).
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ SETTLEMENT_LAG_DAYS: Final = 2
 def record_fill(order: SaleOrder, execution: Execution, *, actor: str) -> bool:
     """Book one execution of an order; False when it was booked before.
 
-    Gross is quantity x price x exchange rate (bid), half up to the cent; the charges are those of the trade date.
+    Gross is quantity x price x exchange rate (bid), half up to the cent; the charges are those of the trade
+    date.
     """
     leg = order.leg
     facility = Facility.objects.select_for_update(of=("self",), no_key=True).get(calls__sales=leg.sale_id)

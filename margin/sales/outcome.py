@@ -46,9 +46,7 @@ def _close(sale_id: int, actor: str) -> int:
     sale.status = states.step(states.SALE, sale.status, "settled")
     sale.closed_at = clock.now()
     sale.save(update_fields=["status", "closed_at"])
-    record_event(
-        "margin.sale.closed", sale, actor=actor, broker_code=call.facility.client.broker.code
-    )
+    record_event("margin.sale.closed", sale, actor=actor, broker_code=call.facility.client.broker.code)
     return 1
 
 

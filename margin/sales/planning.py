@@ -254,4 +254,3 @@ def _was_said(call: MarginCall, reasons: dict[str, str]) -> bool:
         subject_type=call._meta.label_lower, subject_id=str(call.pk), topic="margin.sale.blocked"
     ).first()
     return last is not None and last.payload.get("excluded") == reasons
-

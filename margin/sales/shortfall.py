@@ -53,6 +53,4 @@ def book_shortfall(call: MarginCall, assessment: Assessment, *, actor: str) -> N
         post(book, request, actor=actor)
     valuation = store([assessment])[0]
     transition(call, "exhausted", actor=actor, closed_at=clock.now(), closing_valuation=valuation)
-    record_event(
-        "margin.shortfall.booked", call, actor=actor, broker_code=facility.client.broker.code
-    )
+    record_event("margin.shortfall.booked", call, actor=actor, broker_code=facility.client.broker.code)

@@ -15,6 +15,9 @@ from .chromium import ARGUMENTS, chromium
 collect_ignore_glob = [] if chromium() else ["test_*.py"]
 
 PASSWORD = "a quiet harbour at dusk"
+PATIENCE_MS = 15_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def sit_down(browser: Browser, live_server: LiveServer) -> Iterator[Callable[[st
         context = browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         desk = Desk(page, live_server.url)
         desk.visit("/admin/")
         page.get_by_label("Username").fill(name)

@@ -90,7 +90,10 @@ def test_a_drawdown_of_another_amount_than_booked(world):
 
 def test_a_valuation_that_was_made_to_look_better(world):
     valuation = Valuation.objects.earliest("pk")
-    without_law(f"UPDATE margin_valuation SET deficiency = 0, margin_value = margin_value + 9 WHERE id = {valuation.pk}")
+    without_law(
+        "UPDATE margin_valuation SET deficiency = 0, margin_value = margin_value + 9"
+        f" WHERE id = {valuation.pk}"
+    )
     assert found("valuations_add_up") == [f"valuation {valuation.pk}"] * 2
     assert found("calls_follow_valuations") == [f"margin call {MarginCall.objects.get().pk}"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from margin.accrual import accrue_due
@@ -23,7 +22,9 @@ def test_v01_a_mixed_account_is_called_to_the_cent():
         [call] = review_calls(run=run_valuation(broker=world.broker))
 
     valuation = latest(chan)
-    assert [(line.asset.code, line.market_value, line.margin_value) for line in valuation.lines.order_by("pk")] == [
+    assert [
+        (line.asset.code, line.market_value, line.margin_value) for line in valuation.lines.order_by("pk")
+    ] == [
         ("00005", D("787200.00"), D("551040.00")),
         ("00700", D("615000.00"), D("430500.00")),
         ("BTC", D("1111500.00"), D("444600.00")),
@@ -46,7 +47,7 @@ def test_v08_the_credit_limit_binds():
 
 
 def test_v30_two_runs_on_one_snapshot_give_one_call():
-    world, chan = v01()
+    world, _chan = v01()
     with at("2026-04-02 16:30"):
         accrue_due(broker=world.broker)
         review_calls(run=run_valuation(broker=world.broker))
@@ -55,7 +56,7 @@ def test_v30_two_runs_on_one_snapshot_give_one_call():
 
 
 def test_replaying_the_call_a_month_of_prices_later_gives_the_same_cents():
-    world, chan = v01()
+    world, _chan = v01()
     with at("2026-04-02 16:30"):
         accrue_due(broker=world.broker)
         [call] = review_calls(run=run_valuation(broker=world.broker))
@@ -78,9 +79,7 @@ def test_cash_in_full_meets_the_call():
         [call] = review_calls(run=run_valuation(broker=world.broker))
     with at("2026-04-02 16:31"):
         world.price("BTC", "95000", "2026-04-02 16:31")
-        deposit_cash(
-            client=chan.client, currency="HKD", amount=D("77147.67"), key="wire-1", actor="wong"
-        )
+        deposit_cash(client=chan.client, currency="HKD", amount=D("77147.67"), key="wire-1", actor="wong")
         review_calls(run=run_valuation(broker=world.broker))
     call.refresh_from_db()
     assert call.status == MarginCall.Status.MET
@@ -88,7 +87,7 @@ def test_cash_in_full_meets_the_call():
 
 
 def test_a_call_that_passes_its_due_time_unmet_is_overdue():
-    world, chan = v01()
+    world, _chan = v01()
     with at("2026-04-02 16:30"):
         accrue_due(broker=world.broker)
         [call] = review_calls(run=run_valuation(broker=world.broker))

@@ -163,7 +163,9 @@ def test_two_sweeps_over_one_overdue_call_make_one_plan(overdue):
     assert sum(at_once(DUE, *[sweep] * 4)) == 1
     assert ForcedSale.objects.get().plan_number == 1
     assert topics("margin.call") == {
-        "margin.call.issued": 1, "margin.call.passed_due": 1, "margin.call.planned": 1,
+        "margin.call.issued": 1,
+        "margin.call.passed_due": 1,
+        "margin.call.planned": 1,
     }
 
 
@@ -242,7 +244,9 @@ def test_of_a_withdrawal_and_a_drawdown_that_only_fit_alone_one_passes(ho):
         lambda: withdraw_collateral(
             client=facility.client, asset="00005", quantity=D("1000"), key="out", actor="wong"
         ),
-        lambda: drawdown(facility=facility, amount=D("70000.00"), purpose="securities", key="more", actor="wong"),
+        lambda: drawdown(
+            facility=facility, amount=D("70000.00"), purpose="securities", key="more", actor="wong"
+        ),
     )
     [refusal] = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     assert refusal.reason in {"beyond_effective_limit", "withdrawal_leaves_shortfall"}
@@ -284,7 +288,7 @@ def test_one_key_from_ten_hands_is_one_advance(ho):
 
 
 def test_one_key_from_ten_hands_is_one_withdrawal_though_two_would_not_fit(ho):
-    world, facility = ho
+    _world, facility = ho
     ask = [
         lambda: withdraw_collateral(
             client=facility.client, asset="00005", quantity=D("1000"), key="k", actor="wong"

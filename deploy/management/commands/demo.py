@@ -55,7 +55,9 @@ class Command(BaseCommand):
         seconds = round(time.monotonic() - started, 1)
         if options["json"]:
             figures = asdict(summary)
-            self.stdout.write(json.dumps({name: figures[name] for name in JSON_FIELDS} | {"seconds": seconds}))
+            self.stdout.write(
+                json.dumps({name: figures[name] for name in JSON_FIELDS} | {"seconds": seconds})
+            )
         else:
             console.print(_table(summary, seconds))
         if summary.audit_findings:
@@ -64,7 +66,12 @@ class Command(BaseCommand):
             self._serve(broker, passwords, options["port"])
 
     def _live(self, console: Console) -> Broker:
-        columns = (TextColumn("{task.description:<34}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description:<34}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=console) as progress:
             broker = Broker.objects.filter(code=firm.CODE).first()
             if broker is None:
@@ -86,7 +93,10 @@ class Command(BaseCommand):
         progress.update(bar, total=1, completed=1)
         bar = progress.add_task("Opening the firm and its clients", total=clients.COUNT)
         # The last market close before the story, on the eve of a weekend.
-        with clock.override(firm.moment(firm.STORY_FROM - timedelta(days=2), clock_time(17))), transaction.atomic():
+        with (
+            clock.override(firm.moment(firm.STORY_FROM - timedelta(days=2), clock_time(17))),
+            transaction.atomic(),
+        ):
             broker = firm.found()
             clients.open_all(broker, lambda: progress.advance(bar))
         return broker

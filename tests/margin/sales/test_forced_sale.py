@@ -67,7 +67,7 @@ def released(world: World) -> ForcedSale:
 
 
 def test_v02_bitcoin_falls_and_just_enough_is_sold_and_v27_books_it():
-    world, chan = v01()
+    world, _chan = v01()
     overdue_at_v02(world)
     with at("2026-04-08 15:00"):
         sale = released(world)
@@ -193,7 +193,7 @@ def test_a_rejected_plan_is_planned_afresh_under_a_new_number():
 
 def test_an_immediate_account_is_sold_by_the_named_rule_within_its_limit():
     world = harbour(policy={"automatic_release_limit": D("1000000.00")})
-    world, chan = v01(world)
+    world, _chan = v01(world)
     with at("2026-04-02 17:00"):
         world.price("BTC", "20000", "2026-04-02 16:59:50")
         world.price("00005", "60.00", "2026-04-02 16:10")
