@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -8,6 +10,9 @@ class CollateralConfig(AppConfig):
     verbose_name = _("Collateral")
 
     def ready(self) -> None:
+        from ledger.audit import register_law
+
         from .reference import load_reference_data
 
+        register_law("collateral", Path(__file__).parent / "sql")
         post_migrate.connect(load_reference_data, sender=self, dispatch_uid="collateral.reference")

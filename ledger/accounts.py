@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ledger.core.errors import Invalid
 
 from .models import Account, Asset, Balance, Book, Location, Role
-from .models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES
+from .models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class AccountKey:
     def of(cls, account: Account) -> AccountKey:
         location = account.location.code if account.location else ""
         return cls(account.role, account.asset.code, account.owner, location)
+
+    def label(self) -> str:
+        """Name the account in words, for people."""
+        return in_words(self.owner, self.role, self.asset, self.location)
 
     def parts(self) -> tuple[str, str, str, str]:
         return self.role, self.asset, self.owner, self.location

@@ -283,9 +283,9 @@ def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) ->
     if state == "LB001":
         return Invalid(message, field="legs", code="unbalanced")
     if state == "LB002":
-        label = account_label(details["account"])
+        key = AccountKey(*(details.pop(name) for name in ("role", "asset", "owner", "location")))
         return InsufficientBalance(
-            _("%(account)s does not hold enough.") % {"account": label}, field="quantity", **details
+            _("%(account)s does not hold enough.") % {"account": key.label()}, field="quantity", **details
         )
     if state == "LB004":
         return AccountFrozen(_("%(account)s is frozen.") % {"account": account_label(details["account"])})

@@ -28,12 +28,12 @@ THOUSAND: Final = Decimal(1000)
 SURNAMES: Final = tuple(
     "Chan,Wong,Lee,Cheung,Lam,Leung,Ho,Ng,Lau,Yip,Tang,Kwok,Cheng,Fung,Mak,Chow,Tse,Yeung,Tsang,Chu".split(
         ","
-    )  # noqa: SIM905
+    )
 )
 GIVEN: Final = tuple(
     "Siu Ming,Ka Yan,Wai Kit,Mei Ling,Chi Keung,Hoi Yan,Tsz Ching,Kwok Wah,Yuk Lan,Pak Ho,Lok Yi,Man Fai".split(
         ","
-    )  # noqa: SIM905
+    )
 )
 COMPANIES: Final = ("Trading", "Holdings", "Investments", "Textiles", "Logistics")
 

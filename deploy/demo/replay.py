@@ -23,6 +23,7 @@ from ledger.core.calendars import EXCHANGE, get_calendar
 from ledger.core.decimals import ZERO, ceil_to, round_up
 from ledger.core.events import record_event
 from ledger.core.models import Event
+from ledger.tasks import run_audit
 from margin import tasks
 from margin.custody import deposit_cash, deposit_collateral
 from margin.models import Broker, ForcedSale, MarginCall
@@ -68,6 +69,8 @@ def _live(broker: Broker, day: date) -> None:
             _value_and_sell()
             _release(broker, is_last=day == STORY_TO)
             tasks.work_sales()
+            if day == STORY_TO:
+                run_audit()
     with _at(day, time(23, 59)), transaction.atomic():
         record_event(DAY_TOPIC, broker, actor=ACTOR, broker_code=broker.code, on=day.isoformat())
 

@@ -46,6 +46,12 @@ DEBIT_NORMAL_ROLES = frozenset(
 UNBOUNDED_ROLES = frozenset({Role.NOSTRO, Role.HOUSE_CAPITAL, Role.SUSPENSE})
 
 
+def in_words(owner: str, role: str, asset: str, location: str) -> str:
+    """Name an account for people by the codes of its key."""
+    parts = (owner or _("House"), Role(role).label, asset, location)
+    return " / ".join(str(part) for part in parts if part)
+
+
 class Account(models.Model):
     """One account: what `owner` has in one role, of one asset, at one location."""
 
@@ -79,16 +85,7 @@ class Account(models.Model):
         indexes = [models.Index(fields=["owner", "role"], name="ledger_account_owner")]
 
     def __str__(self) -> str:
-        return " / ".join(
-            part
-            for part in (
-                self.owner or str(_("House")),
-                self.get_role_display(),
-                self.asset.code,
-                self.location.code if self.location else "",
-            )
-            if part
-        )
+        return in_words(self.owner, self.role, self.asset.code, self.location.code if self.location else "")
 
     @property
     def is_debit_normal(self) -> bool:

@@ -37,9 +37,7 @@ class Journal(models.Model):
         verbose_name = _("journal")
         verbose_name_plural = _("journals")
         constraints = [
-            models.UniqueConstraint(
-                fields=["book", "idempotency_key"], name="ledger_journal_key_once"
-            ),
+            models.UniqueConstraint(fields=["book", "idempotency_key"], name="ledger_journal_key_once"),
             models.CheckConstraint(name="ledger_journal_has_entries", condition=Q(entry_count__gte=2)),
         ]
         indexes = [models.Index(fields=["cause"], name="ledger_journal_cause")]

@@ -104,10 +104,15 @@ BEGIN
         OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount_atoms > 0)))
      LIMIT 1;
     IF broken.is_outside THEN
+        -- An account that was opened for this very posting is gone once it is refused, so its key goes along.
         RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account_id, broken.balance_atoms
             USING ERRCODE = 'LB002',
-                  DETAIL = json_build_object('account', broken.account_id, 'amount', broken.amount_atoms::text,
-                                             'balance', broken.balance_atoms::text)::text;
+                  DETAIL = (SELECT json_build_object('account', c.id, 'amount', broken.amount_atoms::text,
+                                                     'balance', broken.balance_atoms::text, 'owner', c.owner,
+                                                     'role', c.role, 'asset', s.code, 'location', coalesce(l.code, ''))
+                              FROM ledger_account c JOIN ledger_asset s ON s.id = c.asset_id
+                              LEFT JOIN ledger_location l ON l.id = c.location_id
+                             WHERE c.id = broken.account_id)::text;
     ELSIF broken.account_id IS NOT NULL THEN
         RAISE EXCEPTION 'account % is frozen (%)', broken.account_id, broken.freeze
             USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.account_id)::text;

@@ -55,7 +55,11 @@ class Broker(models.Model):
 
 
 class Staff(models.Model):
-    """The broker a back-office user works for; a user without one sees every broker (house operator)."""
+    """The broker a back-office user works for.
+
+    A user without one is a house operator: the back office shows them every broker; the API asks that they be a
+    superuser, because a session left open there reaches further.
+    """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, verbose_name=_("user"))
     broker = models.ForeignKey("margin.Broker", on_delete=models.PROTECT, verbose_name=_("broker"))
