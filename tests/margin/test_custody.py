@@ -216,7 +216,7 @@ def test_what_is_no_collateral_is_refused_by_its_field(world, move, asset, quant
         ("0.00", "HKD", "amount", "not_positive"),
         ("-5.00", "HKD", "amount", "not_positive"),
         ("5.00", "BTC", "currency", "unknown_currency"),
-        ("5.00", "XXX", "currency", "unknown_currency"),
+        ("5.00", "ZZZ", "currency", "unknown_currency"),
     ],
 )
 def test_what_is_no_money_is_refused_by_its_field(world, move, amount, currency, field, reason):
