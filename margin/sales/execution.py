@@ -89,9 +89,22 @@ def _work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
             report = venue.submit(
                 Order(order.client_order_id, order.leg.asset.code, order.quantity, order.limit_price)
             )
+        if report is not None and not report.is_final and _is_overtaken(order):
+            report = venue.cancel(order.client_order_id)
     except VenueUnavailable:
         return order.status == SaleOrder.Status.SENT and _set_status(order, "lost", actor=actor)
     return report is not None and _take_in(order, report, actor=actor)
+
+
+def _is_overtaken(order: SaleOrder) -> bool:
+    """Whether a resting order waits in vain: the account is cured without it, or the market is below its limit.
+
+    What is left of it is taken off, so that the next slice is planned and priced afresh or the sale ends.
+    """
+    sale = order.leg.sale
+    assessment = assess(sale.call.facility)
+    is_cured = assessment.value.loan == ZERO or not assessment.value.is_above(sale.target_utilisation)
+    return is_cured or assessment.market.quotes[order.leg.asset.code].price < order.limit_price
 
 
 def _set_status(order: SaleOrder, event: str, *, actor: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
+from ledger import audit
 from ledger.accounts import AccountKey
 from ledger.balances import holding
 from ledger.core.errors import Conflict, Forbidden
@@ -13,7 +14,8 @@ from margin import tasks
 from margin.accrual import accrue_due
 from margin.calls import advance_due, review_calls
 from margin.custody import deposit_cash
-from margin.models import Fill, ForcedSale, MarginCall, SaleOrder
+from margin.models import Client, Fill, ForcedSale, MarginCall, SaleOrder
+from margin.sales import execution
 from margin.sales.execution import advance_sales
 from margin.sales.outcome import conclude
 from margin.sales.planning import plan_overdue
@@ -293,3 +295,45 @@ def test_a_shortfall_waits_for_settlement_takes_the_interest_and_calls_nobody_ag
         tasks.value_accounts()
         tasks.advance_calls()
     assert MarginCall.objects.get().status == MarginCall.Status.SHORTFALL
+
+
+def ordered_but_not_sent(world: World) -> SaleOrder:
+    """The worker dies on 25 March at 15:59 with an order for Ms Ho's shares made and not yet sent."""
+    with at("2026-03-25 15:59"):
+        world.price("00005", "90.00", "2026-03-25 15:58")
+        advance_due(broker=world.broker)
+        sale = released(world)
+        assert execution._next(sale.pk, actor="system")
+        assert execution._next(sale.pk, actor="system")
+    return SaleOrder.objects.get()
+
+
+def test_an_order_that_the_market_fell_through_is_taken_off_and_priced_afresh():
+    world = ho_called_at_90()
+    order = ordered_but_not_sent(world)
+    assert order.limit_price == D("81.00")
+    with at("2026-03-26 09:31"):
+        world.price("00005", "75.00", "2026-03-26 09:30:30")
+        advance_sales(broker=world.broker)
+    order.refresh_from_db()
+    assert (order.status, order.filled_quantity) == (SaleOrder.Status.CANCELLED, D("0"))
+    assert Fill.objects.get().price == D("75.00")
+    assert audit.run().findings == ()
+
+
+def test_an_order_still_waiting_is_taken_off_when_the_client_pays():
+    world = ho_called_at_90()
+    order = ordered_but_not_sent(world)
+    with at("2026-03-25 20:00"):
+        advance_sales(broker=world.broker)
+        order.refresh_from_db()
+        assert order.status == SaleOrder.Status.ACKNOWLEDGED
+        client = Client.objects.get(number="C002")
+        deposit_cash(client=client, currency="HKD", amount=D("300000.00"), key="wire", actor="wong")
+        advance_sales(broker=world.broker)
+        conclude(broker=world.broker)
+    order.refresh_from_db()
+    assert order.status == SaleOrder.Status.CANCELLED
+    assert not Fill.objects.exists()
+    assert MarginCall.objects.get().status == MarginCall.Status.MET
+    assert audit.run().findings == ()
