@@ -168,10 +168,6 @@ class SaleOrder(models.Model):
     def __str__(self) -> str:
         return self.client_order_id
 
-    @property
-    def leaves_quantity(self) -> object:
-        return self.quantity - self.filled_quantity
-
 
 class Fill(models.Model):
     """A trade that was done, posted exactly once, and its settlement."""

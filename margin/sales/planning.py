@@ -17,7 +17,6 @@ from collateral.prices import PriceState
 from ledger.core import clock
 from ledger.core.clock import HONG_KONG
 from ledger.core.decimals import ZERO, plain
-from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.idempotency import body_hash
 from ledger.core.models import Event
@@ -39,23 +38,18 @@ def plan_overdue(*, broker: Broker, actor: str = SYSTEM) -> list[ForcedSale]:
     overdue = MarginCall.objects.filter(
         facility__client__broker=broker, status=MarginCall.Status.OVERDUE
     ).order_by("facility_id")
-    planned = (_plan(pk, actor, must_be_overdue=False) for pk in list(overdue.values_list("pk", flat=True)))
+    planned = (_plan(pk, actor) for pk in list(overdue.values_list("pk", flat=True)))
     return [sale for sale in planned if sale is not None]
 
 
-def plan_sale_for(*, call: MarginCall, actor: str = SYSTEM) -> ForcedSale | None:
+@transaction.atomic
+def _plan(call_id: int, actor: str) -> ForcedSale | None:
     """Plan the least-cost sale that brings one overdue call's account to the policy's target.
 
-    Returns None when there is nothing to plan: the call was met in the meantime, no asset may be sold at
-    present (stale or suspended: the call stays overdue and an event says why), an earlier sale still has to
-    settle, or nothing is left at all, which books the shortfall. Raises Conflict (`wrong_state`) when the
-    call is not overdue.
+    Returns None when there is nothing to plan: a sweep beside this one was here first, the call was met in the
+    meantime, no asset may be sold at present (stale or suspended: the call stays overdue and an event says
+    why), an earlier sale still has to settle, or nothing is left at all, which books the shortfall.
     """
-    return _plan(call.pk, actor, must_be_overdue=True)
-
-
-@transaction.atomic
-def _plan(call_id: int, actor: str, *, must_be_overdue: bool) -> ForcedSale | None:
     facility = (
         Facility.objects.select_for_update(of=("self",), no_key=True)
         .select_related("client__broker__book")
@@ -64,9 +58,6 @@ def _plan(call_id: int, actor: str, *, must_be_overdue: bool) -> ForcedSale | No
     call = MarginCall.objects.select_for_update(no_key=True).get(pk=call_id)
     call.facility = facility
     if call.status != MarginCall.Status.OVERDUE:
-        if must_be_overdue:
-            raise Conflict(f"{call.reference} is {call.get_status_display()}", code="wrong_state")
-        # A sweep beside this one was here first.
         return None
     assessment = assess(facility)
     if assessment.level not in (Level.CALL, Level.IMMEDIATE):
