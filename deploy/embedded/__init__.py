@@ -7,6 +7,7 @@
 - `postgres`    one cluster: create, start, adopt, stop
 - `valkey`      one broker: start, adopt, stop
 - `services`    both of them, shared by every process that uses the same state folder
+- `temporary`   both of them for one process, removed with all they wrote
 - `supervisor`  web, worker and scheduler as children, with readiness and an orderly stop
 
 A server outlives a process that is killed. The next one adopts it, and whoever leaves last stops it: each

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
@@ -16,6 +16,7 @@ _WITHOUT_SERVICES: Final = frozenset(
     {
         *("check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help"),
         *("makemessages", "spectacular", "startapp", "startproject", "version"),
+        "benchmark",  # brings a server of its own, so that the developer's is not measured
     }
 )
 _HELP: Final = frozenset({"-h", "--help", "--version"})
@@ -56,6 +57,13 @@ def services_for(arguments: Sequence[str]) -> Iterator[None]:
     services = ensure_services()
     os.environ["LOMBARD_EMBEDDED"] = "1"
     os.environ.update(services.environment())
+    with stopped_orderly(services.stop):
+        yield
+
+
+@contextmanager
+def stopped_orderly(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the end of the block, also when SIGTERM or Ctrl-C ends it."""
     before = signal.signal(signal.SIGTERM, _leave)
     try:
         yield
@@ -63,7 +71,7 @@ def services_for(arguments: Sequence[str]) -> Iterator[None]:
         # A second Ctrl-C must not leave the servers half stopped.
         interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            services.stop()
+            stop()
         finally:
             signal.signal(signal.SIGINT, interrupt)
             signal.signal(signal.SIGTERM, before)

@@ -7,62 +7,27 @@ instead; its role needs CREATEDB.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from deploy.embedded.places import Places
-from deploy.embedded.postgres import Postgres
-from deploy.embedded.processes import is_running
-from deploy.embedded.valkey import Valkey
+from deploy.embedded.temporary import TemporaryServers
 
 # A test database is thrown away: speed, not survival of a power cut.
 _HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
-_FOLDER_PREFIX = f"lombard-tests-{os.geteuid()}-"
 
-
-class TestServers:
-    """The run's own state folder and what was started in it."""
-
-    __test__ = False
-
-    def __init__(self, places: Places) -> None:
-        self.places = places
-        self.postgres = Postgres(places, settings=_HASTE)
-        self.valkey = Valkey(places)
-
-    def remove(self) -> None:
-        self.valkey.stop()
-        self.postgres.stop()
-        for folder in (
-            self.places.cluster_dir.parent,
-            self.places.postgres_socket_dir,
-            self.places.state_dir,
-        ):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_what_killed_runs_left() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-        pid = folder.name.removeprefix(_FOLDER_PREFIX)
-        if pid.isdigit() and not is_running(int(pid)):
-            TestServers(Places.of(folder)).remove()
-
-
-_key = pytest.StashKey[TestServers]()
+_key = pytest.StashKey[TemporaryServers]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Name the servers in the environment; a wrapper comes before pytest-django reads the settings."""
-    folder = Path(tempfile.gettempdir()) / f"{_FOLDER_PREFIX}{os.getpid()}"
-    servers = TestServers(Places.of(folder))
+    servers = TemporaryServers(Path(tempfile.gettempdir()), "tests", settings=_HASTE)
     early_config.stash[_key] = servers
     given = os.environ.get("LOMBARD_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
-    os.environ["LOMBARD_STATE_DIR"] = str(folder)
+    os.environ["LOMBARD_STATE_DIR"] = str(servers.places.state_dir)
     os.environ["LOMBARD_EMBEDDED"] = "1"
     os.environ["DATABASE_URL"] = given or servers.places.database_url
     os.environ.setdefault("BROKER_URL", servers.places.broker_url)
@@ -80,7 +45,7 @@ def database_server(request: pytest.FixtureRequest) -> str:
     """The URL of a running server; starts the run's own when none was given."""
     servers = request.config.stash[_key]
     if os.environ["DATABASE_URL"] == servers.places.database_url:
-        _remove_what_killed_runs_left()
+        servers.remove_what_killed_runs_left()
         servers.postgres.start()
     return os.environ["DATABASE_URL"]
 

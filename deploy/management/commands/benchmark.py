@@ -1,0 +1,20 @@
+"""`manage.py benchmark`: how fast it is, beside yardsticks on the same server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from deploy.benchmarks.ledger import command as ledger
+
+
+class Command(BaseCommand):
+    help = "Measure Lombard beside yardsticks that run on the same server in the same minutes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        subjects = parser.add_subparsers(dest="subject", metavar="SUBJECT", required=True)
+        ledger.add_arguments(subjects.add_parser("ledger", help=ledger.HELP, description=ledger.HELP))
+
+    def handle(self, *_arguments: Any, **options: Any) -> None:
+        {"ledger": ledger.run}[options["subject"]](options, self.stdout)
