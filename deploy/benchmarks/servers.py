@@ -67,7 +67,9 @@ def running_server() -> Iterator[Server]:
         found = shutil.which("pgbench")
         with stopped_orderly(lambda: None):
             yield Server(
-                dict(connection.settings_dict), "given by DATABASE_URL", Path(found) if found else None
+                dict(connection.settings_dict),
+                "the one that DATABASE_URL names",
+                Path(found) if found else None,
             )
         return
     servers = TemporaryServers(_disk(), "benchmark", settings=_settings())
@@ -81,7 +83,7 @@ def running_server() -> Iterator[Server]:
             "PORT": "",
         }
         pgbench = find_binaries(servers.places) / "pgbench"
-        yield Server(database, str(servers.postgres.data_dir), pgbench if pgbench.exists() else None)
+        yield Server(database, f"data in {servers.postgres.data_dir}", pgbench if pgbench.exists() else None)
 
 
 @contextmanager

@@ -25,8 +25,9 @@ audit of the database must find nothing; otherwise the command fails.
 - `naive`     a ledger as the ORM invites to write it
 - `hordak`    django-hordak, when it is installed
 - `pgledger`  pgledger, when its SQL is given
-- `clients`   the processes that post
-- `rounds`    the order of measurements and the proof afterwards
+- `clients`   the processes that post, and `callers` inside them
+- `proof`     what the books must show afterwards
+- `rounds`    the order of measurements
 - `growth`    what a full book costs against an empty one
 - `report`    the table and the JSON
 """

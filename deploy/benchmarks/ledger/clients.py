@@ -11,21 +11,20 @@ import signal
 import time
 import traceback
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import accumulate
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from threading import Thread
 from typing import Any, Final
 
 from deploy.benchmarks.figures import Figure, figure
-from deploy.benchmarks.ledger.cases import Case, Ground, Poster, Yardstick
-from deploy.benchmarks.ledger.workload import Transfer, transfers
+from deploy.benchmarks.ledger.callers import DRAWN, Caller, Work, drive_together
+from deploy.benchmarks.ledger.cases import Case, Ground, Yardstick
+from deploy.benchmarks.ledger.workload import transfers
 
-_DRAWN: Final = 20_000
 _START_IN_SECONDS: Final = 0.02
+_THREADS_START_IN_SECONDS: Final = 0.2
 
 
 class ClientFailed(RuntimeError):
@@ -97,7 +96,8 @@ class Clients:
             link.send(Job(self._jobs, case, callers, accounts, seconds, warm_up_seconds))
         for link in links:
             _answer(link)
-        start_at = time.monotonic() + _START_IN_SECONDS
+        is_threaded = case.yardstick.is_threaded
+        start_at = time.monotonic() + (_THREADS_START_IN_SECONDS if is_threaded else _START_IN_SECONDS)
         for link in links:
             link.send(start_at)
         counts: list[Count] = [_answer(link) for link in links]
@@ -159,7 +159,8 @@ def _serve(link: Connection, number: int, settings: str, database: Mapping[str, 
     except EOFError:
         return
     except BaseException:
-        link.send(traceback.format_exc())
+        with suppress(ConnectionError):
+            link.send(traceback.format_exc())
 
 
 def _set_up(settings: str, database: Mapping[str, Any]) -> None:
@@ -199,102 +200,20 @@ def _run(link: Connection, job: Job, number: int) -> None:
     ledger = job.case.yardstick.ledger()
     _search(ledger.SCHEMA)
     poster = ledger.poster(job.case.yardstick.name)
-    work = Work(transfers(job.case.contention, job.accounts, _DRAWN, f"{job.case.contention}-{number}"))
+    work = Work(transfers(job.case.contention, job.accounts, DRAWN, f"{job.case.contention}-{number}"))
     callers = [
         Caller(poster, work, job.case.yardstick.per_call, f"{job.number}-{number}-{each}", each)
         for each in range(job.callers)
     ]
-    _drive(callers, time.monotonic(), job.warm_up_seconds)
+    drive_together(callers, time.monotonic(), job.warm_up_seconds)
     warmed_up = sum(caller.done for caller in callers)
     for caller in callers:
         caller.latencies_ns = array("q")
     link.send(None)
     start_at: float = link.recv()
-    _drive(callers, start_at, job.seconds)
+    drive_together(callers, start_at, job.seconds)
     ended_at = time.monotonic()
     done = sum(caller.done for caller in callers)
     latencies = b"".join(caller.latencies_ns.tobytes() for caller in callers)
     house_cents = sum(caller.house_cents for caller in callers)
     link.send(Count(done - warmed_up, done, house_cents, ended_at, latencies))
-
-
-def _drive(callers: Sequence[Caller], start_at: float, seconds: float) -> None:
-    """Let the callers post side by side; one alone needs no thread."""
-    if seconds <= 0:
-        return
-    if len(callers) == 1:
-        callers[0].drive(start_at, seconds)
-        return
-    failures: list[str] = []
-
-    def drive(caller: Caller) -> None:
-        from django.db import connections
-
-        try:
-            caller.drive(start_at, seconds)
-        except BaseException:
-            failures.append(traceback.format_exc())
-        finally:
-            connections.close_all()
-
-    threads = [Thread(target=drive, args=[caller]) for caller in callers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise ClientFailed(failures[0])
-
-
-class Work:
-    """The transfers of one process, gone through again and again."""
-
-    def __init__(self, drawn: Sequence[Transfer]) -> None:
-        self.drawn = drawn
-        self._house_cents = [0, *accumulate(transfer.house_cents for transfer in drawn)]
-
-    def slice(self, first: int, count: int) -> Sequence[Transfer]:
-        first %= len(self.drawn)
-        return self.drawn[first : first + count]
-
-    def house_cents(self, first: int, count: int) -> int:
-        """By how much the house's account grows from `count` transfers, the first of which is number `first`."""
-        return self._until(first + count) - self._until(first)
-
-    def _until(self, number: int) -> int:
-        laps, rest = divmod(number, len(self.drawn))
-        return laps * self._house_cents[-1] + self._house_cents[rest]
-
-
-class Caller:
-    """One caller that waits for each answer before it asks again."""
-
-    def __init__(self, poster: Poster, work: Work, per_call: int, tag: str, number: int) -> None:
-        self._poster = poster
-        self._work = work
-        self._per_call = per_call
-        self._tag = tag
-        # Callers of one process go through the same work from places far apart; a call never runs over its end.
-        self._first = number * 7919 * per_call % len(work.drawn)
-        self.done = 0
-        self.latencies_ns = array("q")
-
-    @property
-    def house_cents(self) -> int:
-        return self._work.house_cents(self._first, self.done)
-
-    def drive(self, start_at: float, seconds: float) -> None:
-        """Post from `start_at` until `seconds` are over, at least once."""
-        time.sleep(max(0.0, start_at - time.monotonic()))
-        poster, work, per_call, latencies = self._poster, self._work, self._per_call, self.latencies_ns
-        end_at_ns = int((start_at + seconds) * 1e9)
-        now_ns = time.monotonic_ns()
-        while True:
-            begun_at_ns = now_ns
-            keys = [f"{self._tag}-{number}" for number in range(self.done, self.done + per_call)]
-            poster(keys, work.slice(self._first + self.done, per_call))
-            now_ns = time.monotonic_ns()
-            latencies.append(now_ns - begun_at_ns)
-            self.done += per_call
-            if now_ns >= end_at_ns:
-                return

@@ -51,7 +51,7 @@ def measure(server: Server, plan: Plan, tell: Tell, step: Step) -> Outcome:
     """Run the plan on a database of its own on `server`."""
     with migrated_database(server) as database:
         tell("server: " + ", ".join(f"{name} {value}" for name, value in shown_settings().items()))
-        tell(f"server: data in {server.place}")
+        tell(f"server: {server.place}")
         tpcb = _tpcb(server, database, plan, tell)
         with ExitStack() as stack:
             by_settings = {
