@@ -15,10 +15,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from deploy.benchmarks import servers
-from deploy.benchmarks.figures import Figure, percentile
-from deploy.benchmarks.ledger import books, proof, report
+from deploy.benchmarks.figures import Figure, median_figure, percentile
+from deploy.benchmarks.ledger import books, growth, proof, report
 from deploy.benchmarks.ledger.callers import Work
 from deploy.benchmarks.ledger.cases import YARDSTICKS, Case, Ground, all_cases, chosen
+from deploy.benchmarks.ledger.clients import Measured
 from deploy.benchmarks.ledger.rounds import Outcome, order
 from deploy.benchmarks.ledger.workload import HOUSE, Transfer, transfers
 
@@ -229,3 +230,52 @@ def test_the_report_is_in_ratios_to_the_yardstick():
     unmeasured = report.as_json(Outcome(None, {case: figure}, ()), None)
     assert unmeasured["tpcb_tps"] is None
     assert unmeasured["cases"][0]["ratio_to_tpcb"] is None
+
+
+class Pretender:
+    """Clients that post nothing and say how long it took."""
+
+    def __init__(self, name: str, diary: list[str], seconds_per_journal: float) -> None:
+        self._name = name
+        self._diary = diary
+        self._figure = Figure(1 / seconds_per_journal, seconds_per_journal * 1e3, seconds_per_journal * 2e3)
+
+    def run(self, case: Case, **_how_long: float) -> Measured:
+        self._diary.append(f"{self._name} {case}")
+        return Measured(self._figure, 0 if case.yardstick.is_read else 1_000, 7)
+
+
+def test_a_book_is_filled_until_it_holds_enough():
+    diary: list[str] = []
+    side = growth.Side(Pretender("full", diary, 0.1), Ground(accounts=10))
+    growth.fill(side, 5_000, lambda *_: None)
+    assert (side.entries, side.counted["house_cents"], len(diary)) == (6_020, 21, 3)
+
+
+def test_an_empty_and_a_full_book_are_measured_in_turns():
+    diary: list[str] = []
+    sides = [
+        growth.Side(Pretender("empty", diary, 0.100), Ground(accounts=10)),
+        growth.Side(Pretender("full", diary, 0.108), Ground(accounts=10)),
+    ]
+    growth.take_turns(sides, 2, 1.0, lambda *_: None)
+    first, last = growth.CASES[0], growth.CASES[-1]
+    assert diary[:2] == [f"empty {first}", f"full {first}"]
+    assert diary[len(diary) // 2 :][:2] == [f"full {last}", f"empty {last}"]
+    for case in growth.CASES:
+        empty, full = (median_figure(side.figures[case]) for side in sides)
+        assert growth.Growth(case, empty, full).percent == 8.0
+
+
+def test_growth_is_reported_beside_the_cases():
+    cases = tuple(
+        growth.Growth(case, Figure(1_000.0, 1.0, 2.0), Figure(800.0, 1.1, 2.2)) for case in growth.CASES
+    )
+    grown = growth.GrowthOutcome(20_000_000, 30_000, cases, ())
+    told = report.as_json(Outcome(None, {}, ()), grown)["growth"]
+    assert told["entries"] == 20_000_000
+    # A posting is judged by what a second gives, a read by its median.
+    assert [(case["name"], case["clients"], case["growth_percent"]) for case in told["cases"]] == [
+        *(("single", 1, 25.0), ("single", 8, 25.0), ("batch1000", 2, 25.0), ("read", 1, 10.0)),
+    ]
+    assert list(report.growth_table(grown).columns[-1].cells) == ["+25.0%", "+25.0%", "+25.0%", "+10.0%"]

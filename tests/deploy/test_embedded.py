@@ -310,6 +310,7 @@ def test_the_binaries_are_new_enough(places: Places) -> None:
         ("migrate", True),
         ("makemigrations --check", True),
         ("audit", True),
+        ("benchmark ledger", False),
     ],
 )
 def test_commands_that_need_no_database_start_none(arguments: str, answer: bool) -> None:

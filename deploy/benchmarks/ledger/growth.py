@@ -7,6 +7,7 @@ Measuring both at the end, and not one before and one after, keeps a change of t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -59,7 +60,7 @@ class GrowthOutcome:
     faults: tuple[str, ...]
 
 
-class _Side:
+class Side:
     """One of the two databases."""
 
     def __init__(self, at: Clients, ground: Ground) -> None:
@@ -100,15 +101,15 @@ def measure_growth(
             for database in databases:
                 at = running.enter_context(clients(database, "lombard", max(case.clients for case in CASES)))
                 at.lay(_BOOKS["fill"], ground)
-                sides.append(_Side(at, ground))
+                sides.append(Side(at, ground))
             empty, full = sides
-            _fill(full, entries, step)
+            fill(full, entries, step)
             filled = full.entries
             tell("Vacuuming both databases")
             for database in databases:
                 with connected_to(database):
                     settle()
-            _in_turn(sides, rounds, seconds, step)
+            take_turns(sides, rounds, seconds, step)
         for database, side in zip(databases, sides, strict=True):
             tell(f"Auditing a book of {side.entries:,} entries")
             with connected_to(database):
@@ -121,14 +122,16 @@ def measure_growth(
     return GrowthOutcome(filled, empty.entries, grown, tuple(faults))
 
 
-def _fill(side: _Side, entries: int, step: Step) -> None:
+def fill(side: Side, entries: int, step: Step) -> None:
+    """Post until the side holds at least so many entries."""
     while side.entries < entries:
         step(f"filling a book: {side.entries:,} entries", side.entries, entries)
         side.run(_FILLING, _FILLING_SECONDS, warm_up_seconds=0)
     step("filled", entries, entries)
 
 
-def _in_turn(sides: list[_Side], rounds: int, seconds: float, step: Step) -> None:
+def take_turns(sides: Sequence[Side], rounds: int, seconds: float, step: Step) -> None:
+    """Measure each case on both sides before the next, and let the other side begin in the next round."""
     for round_number in range(rounds):
         for position, case in enumerate(order(CASES, round_number)):
             step(f"growth: {case}", round_number * len(CASES) + position, rounds * len(CASES))
