@@ -41,12 +41,14 @@ def benchmark(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_quick_run_goes_through_every_case_and_proves_the_books():
-    run = benchmark("--quick", "--json", "--seconds=0.1", "--clients=2", "--only=orm,single,batch*")
+    run = benchmark("--quick", "--json", "--seconds=0.1", "--clients=2", "--only=orm,single,batch*,coalesced")
     assert run.returncode == 0, run.stderr
     result = json.loads(run.stdout)
     assert result.keys() == {"tpcb_tps", "cases"}
     assert result["tpcb_tps"] > 0
     expected = set(product(("orm", *OURS), ("uniform", "zipf", "hot"), (2,)))
+    if books.can_coalesce():
+        expected |= set(product(("coalesced",), ("uniform", "zipf", "hot"), (8, 64, 256)))
     assert {(case["name"], case["contention"], case["clients"]) for case in result["cases"]} == expected
     for case in result["cases"]:
         assert case.keys() == {
