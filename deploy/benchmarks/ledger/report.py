@@ -78,7 +78,14 @@ def _cell(figure: Figure | None, tpcb_per_second: float | None) -> str:
 
 
 def _ms(latency_ms: float) -> str:
-    return f"{latency_ms:.1f}" if latency_ms < 10 else f"{latency_ms:,.0f}"
+    """Name a latency in few letters.
+
+    >>> _ms(4.62), _ms(38.4), _ms(1392.0)
+    ('4.6', '38', '1.4s')
+    """
+    if latency_ms >= 1_000:
+        return f"{latency_ms / 1_000:.1f}s"
+    return f"{latency_ms:.1f}" if latency_ms < 10 else f"{latency_ms:.0f}"
 
 
 def growth_table(growth: GrowthOutcome) -> Table:
