@@ -40,6 +40,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("ledger.Journal", "menu_book"),
             ("ledger.Entry", "list_alt"),
             ("ledger.Account", "account_tree"),
+            ("ledger.CorporateAction", "call_split"),
             ("ledger.Asset", "category"),
             ("ledger.Location", "warehouse"),
             ("core.Event", "history"),

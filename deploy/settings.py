@@ -246,6 +246,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AccountFreeze": "ledger.models.Account.Freeze",
         "AssetKind": "ledger.models.Asset.Kind",
         "Approval": "ledger.core.models.FourEyes.Approval",
+        "CorporateActionKind": "ledger.models.CorporateAction.Kind",
+        "CorporateActionStage": "ledger.models.CorporateAction.Stage",
+        "EntitlementStatus": "ledger.models.Entitlement.Status",
         "EntityType": "collateral.models.EntityType",
         "Product": "collateral.models.Product",
         "InstrumentStatus": "collateral.models.Instrument.Status",
@@ -297,6 +300,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
     "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
+    # A split has to be in the books before anything of its ex date is valued.
+    "apply-corporate-actions": {"task": "ledger.tasks.apply_corporate_actions", "schedule": crontab()},
 }
 
 LOGGING = {

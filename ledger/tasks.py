@@ -9,9 +9,11 @@ from typing import Final
 from celery import shared_task
 from django.db import transaction
 
+from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 
 from . import audit
+from .corporate_actions.actions import carry_out, due_actions
 
 FINDINGS_LOGGED_MAX: Final = 100
 
@@ -38,3 +40,24 @@ def run_audit() -> int:
             duration_ms=report.duration_ms,
         )
     return len(report.findings)
+
+
+@shared_task(name="ledger.tasks.apply_corporate_actions")
+def apply_corporate_actions() -> int:
+    """Carry out the corporate actions that are due and return how many went on; one that fails stops no other."""
+    done = 0
+    failures: list[Exception] = []
+    for action in due_actions():
+        try:
+            carry_out(action=action)
+            done += 1
+        except Conflict as refusal:
+            log.info(
+                "ledger.corporate_action.waits", extra={"action": action.reference, "code": refusal.reason}
+            )
+        except Exception as error:
+            log.exception("ledger.corporate_action.failed", extra={"action": action.reference})
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} corporate actions failed", failures)
+    return done

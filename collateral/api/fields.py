@@ -10,21 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ledger.core.api.fields import DECIMAL_SCHEMA, TextField
 from ledger.core.clock import HONG_KONG
 
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z",
     re.ASCII,
 )
-
-
-@extend_schema_field(DECIMAL_SCHEMA)
-class NumberTextField(TextField):
-    """A number as the caller wrote it, handed on unread to the service that judges it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=80, **options)
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 
 import django_filters
-from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
@@ -14,7 +13,7 @@ from rest_framework.generics import get_object_or_404
 from collateral import haircuts
 from collateral.models import EntityType, LendingHaircut, Product
 from ledger.core.api.fields import EmptyCommandSerializer
-from ledger.core.api.views import Commanding, Detail, Listing, SharedView
+from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing, SharedView
 from ledger.core.models import FourEyes
 
 from .serializers import HaircutSerializer, ProposeHaircutSerializer, RejectHaircutSerializer
@@ -33,7 +32,7 @@ class HaircutFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
-class _Haircuts(SharedView):
+class _Haircuts(DecidedByPeople, SharedView):
     model = LendingHaircut
     serializer_class = HaircutSerializer
     lookup_field = "pk"
@@ -41,18 +40,6 @@ class _Haircuts(SharedView):
 
     def get_queryset(self) -> QuerySet[LendingHaircut]:
         return LendingHaircut.objects.select_related("asset", "maker", "checker")
-
-    @property
-    def needs_a_person(self) -> bool:  # type: ignore[override]
-        """Maker and checker are people; a system may read."""
-        return self.request.method == "POST"
-
-    @property
-    def person(self) -> AbstractBaseUser:
-        user = self.caller.user
-        if user is None:
-            raise TypeError("a haircut is proposed and decided by a person")
-        return user
 
 
 @extend_schema_view(

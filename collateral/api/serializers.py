@@ -13,12 +13,13 @@ from collateral.prices import PriceState
 from ledger.core.api.fields import (
     DECIMAL_SCHEMA,
     CommandSerializer,
+    NumberTextField,
     StrictDateField,
     StrictDecimalField,
     TextField,
 )
 
-from .fields import MomentField, NumberTextField
+from .fields import MomentField
 
 PRICES_PER_BATCH_MAX: Final = 1_000
 

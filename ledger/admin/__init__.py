@@ -1,5 +1,5 @@
-"""The books in the back office: read here, never written; the two buttons call services of the room."""
+"""The books in the back office: read here, never written but by the services that the buttons call."""
 
-from . import account, journal, reference, trail
+from . import account, corporate_action, journal, reference, trail
 
-__all__ = ["account", "journal", "reference", "trail"]
+__all__ = ["account", "corporate_action", "journal", "reference", "trail"]

@@ -1,5 +1,13 @@
 from django.urls import path
 
+from .corporate_actions import (
+    ApproveCorporateActionView,
+    CorporateActionListView,
+    CorporateActionView,
+    EntitlementListView,
+    PreviewView,
+    RejectCorporateActionView,
+)
 from .views import (
     AccountEntryListView,
     AccountListView,
@@ -14,4 +22,10 @@ urlpatterns = [
     path("accounts", AccountListView.as_view()),
     path("accounts/<int:id>/entries", AccountEntryListView.as_view()),
     path("balances", BalanceListView.as_view()),
+    path("corporate-actions", CorporateActionListView.as_view()),
+    path("corporate-actions/<int:id>", CorporateActionView.as_view()),
+    path("corporate-actions/<int:id>:approve", ApproveCorporateActionView.as_view()),
+    path("corporate-actions/<int:id>:reject", RejectCorporateActionView.as_view()),
+    path("corporate-actions/<int:id>/entitlements", EntitlementListView.as_view()),
+    path("corporate-actions/<int:id>/preview", PreviewView.as_view()),
 ]

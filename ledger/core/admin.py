@@ -152,7 +152,7 @@ class FourEyesAdmin(HouseAdmin):
     """
 
     topic: str
-    actions_detail = ("approve_proposal", "reject_proposal")
+    actions_detail: tuple[str, ...] = ("approve_proposal", "reject_proposal")
 
     def propose(self, proposal: Any, *, maker: Any) -> None:
         """Write the proposal that `maker` filled in."""

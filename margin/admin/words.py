@@ -71,6 +71,12 @@ JOURNAL_KINDS: Final[dict[str, Any]] = {
     "forced_sale_trade": _("Trade of a forced sale"),
     "forced_sale_settlement": _("Settlement of a forced sale"),
     "shortfall": _("Shortfall"),
+    "split": _("Split or consolidation"),
+    "split_payment": _("Cash in lieu of fractions"),
+    "bonus": _("Bonus issue"),
+    "bonus_payment": _("Bonus shares received"),
+    "cash_dividend": _("Cash dividend"),
+    "cash_dividend_payment": _("Cash dividend received"),
     "reversal": _("Reversal"),
 }
 

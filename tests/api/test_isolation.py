@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.views import APIView
 
 from ledger.core.api.views import ScopedView, SharedView, UnknownAddress
-from ledger.models import Account, Journal
+from ledger.corporate_actions.proposals import Terms, propose
+from ledger.models import Account, CorporateAction, Journal
 from margin.api.events import EventFeedView
-from tests.builders import D
+from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
 from .stories import with_a_planned_sale
@@ -52,6 +54,13 @@ def test_a_view_that_does_not_say_cannot_be_routed():
         Forgetful.as_view()
 
 
+def split_of_tencent() -> CorporateAction:
+    """An action that waits for its checker, of a share that Ms Chan has pledged."""
+    known = CorporateAction.objects.filter(reference="2026-0402").first()
+    terms = Terms("2026-0402", "split", "00700", date(2026, 4, 3), ratio_new=5, ratio_old=1)
+    return known or propose(terms=terms, maker=user("wong"))
+
+
 def addressed(path: str, house: House) -> str:
     """Fill an address with the ids of Ms Chan's rows."""
     facility = house.chan
@@ -64,6 +73,7 @@ def addressed(path: str, house: House) -> str:
         "forced-sales": call.sales.get().pk,
         "journals": Journal.objects.latest("pk").pk,
         "accounts": Account.objects.filter(owner="C001").latest("pk").pk,
+        "corporate-actions": split_of_tencent().pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -143,6 +144,14 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+@extend_schema_field(DECIMAL_SCHEMA)
+class NumberTextField(TextField):
+    """A number as the caller wrote it, handed on unread to the service that judges it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=_LENGTH_MAX, **options)
 
 
 class CommandSerializer(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -120,6 +121,21 @@ class SharedView(ApiView):
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.model._default_manager.all()
+
+
+class DecidedByPeople(ApiView):
+    """What a maker proposes and a checker decides: both are people; a system may read."""
+
+    @property
+    def needs_a_person(self) -> bool:  # type: ignore[override]
+        return self.request.method == "POST"
+
+    @property
+    def person(self) -> AbstractBaseUser:
+        user = self.caller.user
+        if user is None:
+            raise TypeError("what needs two people is proposed and decided by people")
+        return user
 
 
 class Listing(ApiView):

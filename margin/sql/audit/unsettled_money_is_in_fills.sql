@@ -1,4 +1,5 @@
--- What the clearing house owes is the gross of unsettled fills; what clients await is their net.
+-- What the clearing house owes is the gross of unsettled fills; what clients await is their net. What a custodian owes
+-- by a corporate action names its place, and is proved by the ledger.
 WITH awaited AS (
     SELECT r.book_id, sum(l.gross) AS gross, sum(l.net) AS net
       FROM margin_fill l
@@ -16,7 +17,7 @@ WITH awaited AS (
            coalesce(sum(b.net_atoms) FILTER (WHERE c.role = 'unsettled_receivable'), 0) / 100 AS gross,
            coalesce(-sum(b.net_atoms) FILTER (WHERE c.role = 'client_proceeds'), 0) / 100 AS net
       FROM ledger_balance b JOIN ledger_account c ON c.id = b.account_id
-     WHERE c.role IN ('unsettled_receivable', 'client_proceeds')
+     WHERE c.role = 'client_proceeds' OR (c.role = 'unsettled_receivable' AND c.location_id IS NULL)
      GROUP BY c.book_id
 )
 SELECT 'book ' || k.code,
