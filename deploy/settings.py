@@ -104,13 +104,16 @@ TEMPLATES = [
 _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
 _database["HOST"] = _options.pop("host", _database["HOST"])
 _options.setdefault("application_name", "lombard")
+# Statements are kept prepared after their fifth use, but not behind a proxy that shares sessions.
+_pooled = env.bool("DATABASE_POOLED", default=False)
+_options.setdefault("prepare_threshold", None if _pooled else 5)
 DATABASES = {
     "default": _database
     | {
         "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE_SECONDS", default=60),
         "CONN_HEALTH_CHECKS": True,
         # Behind a transaction-pooling proxy a cursor must not outlive its transaction.
-        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DATABASE_POOLED", default=False),
+        "DISABLE_SERVER_SIDE_CURSORS": _pooled,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -200,6 +203,9 @@ UNFOLD: dict[str, Any] = {
         },
     },
 }
+
+# House accounts without bounds lie in this many slots; a process posts to its own, so that processes do not queue.
+LEDGER_HOUSE_SLOTS = env.int("LEDGER_HOUSE_SLOTS", default=16)
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "ledger.core.api.schema.HouseSchema",

@@ -1,67 +1,110 @@
-"""Accounts by their key: what identifies them, how they are found and opened."""
+"""Accounts by their key: how they are found, remembered and opened.
+
+What identifies an account never changes and no account is ever deleted, so what was read from a committed row is
+remembered by the process; a posting then needs no look-up. What a transaction opened is remembered only once it
+committed.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from ledger.core.errors import Invalid
 
 from .models import Account, Asset, Balance, Book, Location, Role
-from .models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES, in_words
+from .models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES
+from .requests import AccountKey, quoted_parts
+
+__all__ = ["AccountKey", "Found", "account_label", "forget_accounts", "resolve", "slot_of_process"]
+
+KNOWN_MAX: Final = 2_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class AccountKey:
-    """What identifies an account inside its book, by codes. The house's own accounts have no owner."""
+class Found(NamedTuple):
+    """An account as the posting path needs it; `quoted` are its key's parts in canonical JSON."""
 
-    role: str
+    id: int
+    scale: int
     asset: str
-    owner: str = ""
-    location: str = ""
-
-    @classmethod
-    def of(cls, account: Account) -> AccountKey:
-        location = account.location.code if account.location else ""
-        return cls(account.role, account.asset.code, account.owner, location)
-
-    def label(self) -> str:
-        """Name the account in words, for people."""
-        return in_words(self.owner, self.role, self.asset, self.location)
-
-    def parts(self) -> tuple[str, str, str, str]:
-        return self.role, self.asset, self.owner, self.location
+    parts: tuple[str, str, str, str]
+    quoted: str
 
 
-def resolve(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, tuple[int, Asset]]:
-    """Return the account id and asset of each key, opening the accounts that do not exist yet.
+_known: dict[tuple[int, AccountKey], Found] = {}
 
-    Takes one round trip when all exist. Raises :class:`Invalid` naming an unknown asset, location or role.
+
+def forget_accounts() -> None:
+    """Drop what this process remembers; for a database that was put back to an earlier state."""
+    _known.clear()
+
+
+def slot_of_process() -> int:
+    """The slot of spread house accounts that this process posts to, so that processes do not wait for one another."""
+    return os.getpid() % settings.LEDGER_HOUSE_SLOTS
+
+
+def resolve(book: Book, keys: Iterable[AccountKey], *, may_open: bool = True) -> dict[AccountKey, Found]:
+    """Return the account of each key, opening those that do not exist yet unless `may_open` is false.
+
+    Takes no round trip when all are remembered and one when all exist. Raises :class:`Invalid` naming an unknown
+    asset, location or role.
     """
-    wanted = set(keys)
-    found = _find(book, wanted)
-    missing = wanted - found.keys()
+    book_id = book.pk
+    found: dict[AccountKey, Found] = {}
+    missing: list[AccountKey] = []
+    for key in set(keys):
+        known = _known.get((book_id, key))
+        if known is None:
+            missing.append(key)
+        else:
+            found[key] = known
     if missing:
-        _open(book, missing)
-        found |= _find(book, missing)
+        read = _find(book, missing)
+        opened = [key for key in missing if key not in read] if may_open else []
+        if opened:
+            _open(book, opened)
+            read |= _find(book, opened)
+        found |= read
+        _remember(book_id, read)
     return found
 
 
-def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, tuple[int, Asset]]:
+def _remember(book_id: int, read: dict[AccountKey, Found]) -> None:
+    """Remember what is sure to stay: inside a transaction that may be undone, only after its commit."""
+
+    def keep() -> None:
+        if len(_known) > KNOWN_MAX:
+            _known.clear()
+        _known.update({(book_id, key): found for key, found in read.items()})
+
+    transaction.on_commit(keep)
+
+
+def slot_of(key: AccountKey) -> int:
+    """The slot a posting to `key` takes."""
+    if key.slot is not None:
+        return key.slot
+    return slot_of_process() if key.role in UNBOUNDED_ROLES else 0
+
+
+def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, Found]:
     ordered = list(keys)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT k.n, a.id, s.id, s.code, s.name, s.kind, s.scale, s.is_located, s.standard_code
-              FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[])
-                   WITH ORDINALITY AS k(role, asset, owner, location, n)
+            SELECT k.n, a.id, s.scale
+              FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[])
+                   WITH ORDINALITY AS k(role, asset, owner, location, slot, n)
               JOIN ledger_asset s ON s.code = k.asset
               LEFT JOIN ledger_location l ON l.code = k.location
               JOIN ledger_account a ON a.book_id = %s AND a.owner = k.owner AND a.role = k.role
-               AND a.asset_id = s.id AND a.location_id IS NOT DISTINCT FROM l.id
+               AND a.asset_id = s.id AND a.location_id IS NOT DISTINCT FROM l.id AND a.slot = k.slot
              WHERE k.location = '' OR l.id IS NOT NULL
             """,
             [
@@ -69,15 +112,19 @@ def _find(book: Book, keys: Iterable[AccountKey]) -> dict[AccountKey, tuple[int,
                 [key.asset for key in ordered],
                 [key.owner for key in ordered],
                 [key.location for key in ordered],
+                [slot_of(key) for key in ordered],
                 book.pk,
             ],
         )
         rows = cursor.fetchall()
-    assets = {columns[0]: Asset(*columns) for _position, _account, *columns in rows}
-    return {ordered[position - 1]: (account, assets[asset]) for position, account, asset, *_rest in rows}
+    found = {}
+    for position, account_id, scale in rows:
+        key = ordered[position - 1]
+        found[key] = Found(account_id, scale, key.asset, key.parts(), quoted_parts(key))
+    return found
 
 
-def _open(book: Book, keys: set[AccountKey]) -> None:
+def _open(book: Book, keys: list[AccountKey]) -> None:
     assets = {asset.code: asset for asset in Asset.objects.filter(code__in={key.asset for key in keys})}
     locations = {
         location.code: location
@@ -101,6 +148,7 @@ def _open(book: Book, keys: set[AccountKey]) -> None:
                 role=key.role,
                 asset=assets[key.asset],
                 location=locations.get(key.location),
+                slot=slot_of(key),
             )
             for key in ordered
         ],
@@ -108,7 +156,7 @@ def _open(book: Book, keys: set[AccountKey]) -> None:
     )
     opened = _find(book, keys)
     Balance.objects.bulk_create(
-        [Balance(account_id=opened[key][0], **_bounds(key.role)) for key in ordered], ignore_conflicts=True
+        [Balance(account_id=opened[key].id, **_bounds(key.role)) for key in ordered], ignore_conflicts=True
     )
 
 

@@ -23,13 +23,14 @@ from django.db import connection, transaction
 
 from ledger.core.decimals import from_atoms
 
-from .accounts import AccountKey
-from .posting import JournalRequest, Leg, body_hash
+from .requests import AccountKey, JournalRequest, Leg, body_hash
 
 FINDINGS_PER_CHECK_MAX: Final = 1_000
 _ROWS_PER_FETCH: Final = 2_000
 _SQL: Final = Path(__file__).parent / "sql"
-_TRIGGER = re.compile(r"^CREATE (?:CONSTRAINT )?TRIGGER (\w+)\b[^;]*?\bON (\w+)", re.MULTILINE)
+_TRIGGER = re.compile(
+    r"^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?TRIGGER (\w+)\b[^;]*?\bON (\w+)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _altered_journals() -> Iterator[Finding]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(
             """
-            SELECT j.id, j.body_hash, j.kind, j.value_on, j.cause, j.reversal_of_id,
+            SELECT j.id, j.body_hash, j.kind, j.value_on, j.cause, j.reversal_of_id, j.hold_id,
                    array_agg(c.role), array_agg(s.code), array_agg(c.owner), array_agg(coalesce(l.code, '')),
                    array_agg(e.amount_atoms::numeric), array_agg(s.scale)
               FROM ledger_journal j
@@ -135,7 +136,7 @@ def _altered_journals() -> Iterator[Finding]:
               JOIN ledger_account c ON c.id = e.account_id
               JOIN ledger_asset s ON s.id = c.asset_id
               LEFT JOIN ledger_location l ON l.id = c.location_id
-             GROUP BY j.id
+             GROUP BY j.id, j.body_hash, j.kind, j.value_on, j.cause, j.reversal_of_id, j.hold_id
             """
         )
         while rows := cursor.fetchmany(_ROWS_PER_FETCH):
@@ -153,6 +154,7 @@ def _hash_of(
     value_on: date,
     cause: str,
     reversal_of: UUID | None,
+    hold: UUID | None,
     roles: list[str],
     assets: list[str],
     owners: list[str],
@@ -166,7 +168,7 @@ def _hash_of(
         for role, asset, owner, location, amount, scale in columns
     )
     request = JournalRequest(
-        key="", kind=kind, legs=legs, value_on=value_on, cause=cause, reversal_of=reversal_of
+        key="", kind=kind, legs=legs, value_on=value_on, cause=cause, reversal_of=reversal_of, hold=hold
     )
     return body_hash(request, legs)
 

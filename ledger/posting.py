@@ -1,97 +1,88 @@
 """The one way into the books.
 
-A journal request names its entries by account key; accounts are opened the first time they are named.
-:func:`post_batch` takes two round trips whatever the size: one that resolves the keys and one call of the
-SQL function `ledger_post` (see `ledger/sql/post.sql` for its statements, lock order and what bounds it).
-All entries of the batch are written under locks taken in account order, so concurrent batches queue and
-never deadlock. A journal is acknowledged to nobody before the surrounding transaction has committed.
+A journal request names its entries by account key; accounts are opened the first time they are named. Whatever the
+size of a batch, :func:`post_batch` takes one round trip once the accounts are known to the process: one call of the
+SQL function `ledger_post` (see `ledger/sql/post.sql` for its statements, its lock order and what bounds it). Outside a
+transaction that call is its own commit, so a single journal costs one round trip in all.
 
-Idempotency: a key that is known with the same body answers with the journal it made (`is_replay`); with
-another body it is refused with :class:`KeyReused`, naming what differs.
+All entries of a batch are written under locks taken in account order, so concurrent batches queue and never deadlock.
+A journal is acknowledged to nobody before the transaction that wrote it has committed.
+
+Two modes: all or none (:func:`post_batch`), and each on its own with a result per item in order (:func:`post_each`).
+Many callers at once in one process share commits by :class:`ledger.coalescing.Coalescer`, which uses the second.
+
+Idempotency: a key that is known with the same body answers with the journal it made (`is_replay`); with another body it
+is refused with :class:`KeyReused`, naming what differs. :func:`post_each` keeps refusals under their keys too, so a retry
+after a lost reply gets the first answer. :func:`post_batch` leaves no trace of what it refused: its callers are commands
+that remember their own reply, and jobs that must be able to try again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from django.db import Error, connection, transaction
+import psycopg
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from ledger.core import clock
-from ledger.core.decimals import InexactValue, decimal_places, exact
 from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
-from ledger.core.ids import uuid7
 
-from .accounts import AccountKey, account_label, resolve
-from .models import Asset, Book, Journal
+from .accounts import resolve
+from .batch import Batch
+from .models import Book, Journal, PostingKey
+from .refusals import (
+    AccountClosed,
+    AccountFrozen,
+    Fault,
+    HoldNotOpen,
+    InsufficientBalance,
+    PeriodClosed,
+    refusal_of,
+)
+from .requests import (
+    ENTRIES_PER_JOURNAL_MAX,
+    JOURNALS_PER_BATCH_MAX,
+    AccountKey,
+    JournalRequest,
+    Leg,
+    Posted,
+    Refused,
+    body,
+    check_size,
+    credit,
+    debit,
+    merge,
+)
 
-JOURNALS_PER_BATCH_MAX: Final = 5_000
-ENTRIES_PER_JOURNAL_MAX: Final = 500
+__all__ = [
+    "ENTRIES_PER_JOURNAL_MAX",
+    "JOURNALS_PER_BATCH_MAX",
+    "AccountClosed",
+    "AccountFrozen",
+    "HoldNotOpen",
+    "InsufficientBalance",
+    "JournalRequest",
+    "Leg",
+    "PeriodClosed",
+    "Posted",
+    "Refused",
+    "credit",
+    "debit",
+    "post",
+    "post_batch",
+    "post_each",
+    "remaining",
+    "reverse",
+]
+
 ATTEMPTS_MAX: Final = 3
-# The domain `atoms` ends here; no asset has more decimals than this.
-ATOMS_DIGITS_MAX: Final = 38
-SCALE_MAX: Final = 18
-_TEXT_LENGTHS_MAX: Final = {"key": 200, "kind": 40, "cause": 120, "narrative": 200}
-
-
-class InsufficientBalance(Refusal):
-    """An entry would take a balance outside its bounds."""
-
-    code = "insufficient_balance"
-
-
-class AccountFrozen(Refusal):
-    code = "account_frozen"
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One entry to be: `quantity` in units of the asset, debit positive."""
-
-    account: AccountKey
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class JournalRequest:
-    """What to book: the kind of event, its legs and the key that makes it happen once."""
-
-    key: str
-    kind: str
-    legs: tuple[Leg, ...]
-    value_on: date
-    cause: str = ""
-    narrative: str = ""
-    reversal_of: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    journal_id: UUID
-    is_replay: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One item of an independent batch that was not booked."""
-
-    refusal: Refusal
-
-
-def debit(account: AccountKey, quantity: Decimal) -> Leg:
-    return Leg(account, quantity)
-
-
-def credit(account: AccountKey, quantity: Decimal) -> Leg:
-    return Leg(account, -quantity)
+Result = TypeVar("Result")
 
 
 def post(book: Book, request: JournalRequest, *, actor: str) -> Posted:
@@ -103,66 +94,179 @@ def post_batch(book: Book, requests: Sequence[JournalRequest], *, actor: str) ->
     """Book a batch, all or none, and return one result per request in order.
 
     Raises :class:`Invalid` for a journal that is empty, too large, unbalanced or inexact at an asset's
-    scale, :class:`InsufficientBalance` or :class:`AccountFrozen` naming the account, :class:`KeyReused` for a
-    known key with another body. Serialisation failures and deadlocks are retried with the same keys when no
-    transaction surrounds the call.
+    scale, :class:`InsufficientBalance`, :class:`AccountFrozen` or :class:`AccountClosed` naming the account,
+    :class:`PeriodClosed` for its value date, :class:`KeyReused` for a known key with another body. Serialisation
+    failures and deadlocks are retried with the same keys when no transaction surrounds the call.
     """
     if not requests:
         return []
-    if len(requests) > JOURNALS_PER_BATCH_MAX:
-        raise Invalid(
-            _("A batch holds at most %(most)s journals.") % {"most": JOURNALS_PER_BATCH_MAX},
-            field="journals",
-            code="batch_too_large",
-        )
+    check_size(len(requests))
+    return _attempt(lambda: _post_whole(book, requests, actor), requests, book)
+
+
+def post_each(
+    book: Book, requests: Sequence[JournalRequest], *, actor: str, keeps_refusals: bool = True
+) -> list[Posted | Refused]:
+    """Book each journal on its own, in order, in one commit; a refused one stops no other.
+
+    The outcome is that of posting one after another. A refused journal leaves no trace but its refusal, kept under
+    its key; without `keeps_refusals`, for jobs that try again, not even that. Raises only what is no refusal, and
+    :class:`Invalid` for a batch that is too large.
+    """
+    if not requests:
+        return []
+    check_size(len(requests))
+    return _attempt(lambda: _post_each(_Outcome(book, requests, actor, keeps_refusals)), requests, book)
+
+
+def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], book: Book) -> Result:
     attempts_left = 1 if connection.in_atomic_block else ATTEMPTS_MAX
     while True:
         try:
-            with transaction.atomic():
-                return _post(book, requests, actor=actor, booked_at=clock.now())
-        except Error as error:
+            with connection.wrap_database_errors:
+                return attempt()
+        except Exception as error:
+            cause = error if isinstance(error, psycopg.Error) else error.__cause__
+            if not isinstance(cause, psycopg.Error):
+                raise
+            fault = Fault.of(cause)
             attempts_left -= 1
-            if attempts_left and _sqlstate(error) in {"40001", "40P01"}:
+            if attempts_left and fault.is_transient:
                 time.sleep(0.01)
                 continue
-            refusal = _as_refusal(error, book, requests)
+            refusal = _key_reused(book, fault, requests) if fault.state == "LB005" else refusal_of(fault)
             if refusal is None:
                 raise
             raise refusal from error
 
 
-def post_independently(
-    book: Book, requests: Sequence[JournalRequest], *, actor: str
-) -> list[Posted | Refused]:
-    """Book each journal on its own, in order; a refused one leaves no trace and stops no other."""
-    try:
-        return list(post_batch(book, requests, actor=actor))
-    except Refusal:
-        pass
-    results: list[Posted | Refused] = []
-    for request in requests:
+def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> list[Posted]:
+    keys = {leg.account for request in requests for leg in request.legs}
+    accounts = resolve(book, keys, may_open=False)
+    if connection.in_atomic_block or len(accounts) < len(keys):
+        with transaction.atomic():
+            batch = Batch(resolve(book, keys), requests)
+            known = dict(_call(_POST, book, actor, batch))
+    else:
+        batch = Batch(accounts, requests)
+        known = dict(_call(_POST, book, actor, batch))
+    return [
+        Posted(known[number], True) if number in known else Posted(journal_id, False)
+        for number, journal_id in enumerate(batch.ids, start=1)
+    ]
+
+
+def _post_each(outcome: _Outcome) -> list[Posted | Refused]:
+    requests = outcome.requests
+    keys = {leg.account for request in requests for leg in request.legs}
+    accounts = resolve(outcome.book, keys, may_open=False)
+    with transaction.atomic():
+        batch = Batch(accounts)
+        run: list[int] = []
+        for position, request in enumerate(requests):
+            if all(leg.account in accounts for leg in request.legs):
+                try:
+                    batch.add(request)
+                    run.append(position)
+                except Refusal as refusal:
+                    outcome.results[position] = Refused(refusal)
+            else:
+                outcome.of_run(batch, run)
+                outcome.of_newcomer(position)
+                batch, run = Batch(accounts), []
+        outcome.of_run(batch, run)
+    return [outcome.results[position] for position in range(len(requests))]
+
+
+class _Outcome:
+    """The results of an independent batch, as its runs come back."""
+
+    def __init__(
+        self, book: Book, requests: Sequence[JournalRequest], actor: str, keeps_refusals: bool
+    ) -> None:
+        self.book = book
+        self.requests = requests
+        self.actor = actor
+        self.keeps_refusals = keeps_refusals
+        self.results: dict[int, Posted | Refused] = {}
+
+    def of_run(self, batch: Batch, run: Sequence[int]) -> None:
+        """Post a batch of which all accounts exist; its items stand at the positions of `run`."""
+        if not run:
+            return
+        told = {row[0]: row[1:] for row in self._call(batch)}
+        for number, position in enumerate(run, start=1):
+            journal_id, is_known, why = told.get(number, (batch.ids[number - 1], False, None))
+            if why is None:
+                self.results[position] = Posted(journal_id, is_known)
+            else:
+                self.results[position] = Refused(self._in_words(Fault.kept(why)), is_known)
+
+    def of_newcomer(self, position: int) -> None:
+        """Post one request that opens an account, by itself: a refusal undoes the opening too."""
+        request = self.requests[position]
+        savepoint = transaction.savepoint()
         try:
-            results.append(post(book, request, actor=actor))
+            batch = Batch(resolve(self.book, {leg.account for leg in request.legs}), [request])
         except Refusal as refusal:
-            results.append(Refused(refusal))
-    return results
+            transaction.savepoint_rollback(savepoint)
+            self.results[position] = Refused(refusal)
+            return
+        rows = self._call(batch)
+        if not rows:
+            self.results[position] = Posted(batch.ids[0], False)
+        elif rows[0][3] is None:
+            self.results[position] = Posted(rows[0][1], True)
+        else:
+            transaction.savepoint_rollback(savepoint)
+            self.results[position] = Refused(self._in_words(Fault.kept(rows[0][3])), rows[0][2])
+            if self.keeps_refusals:
+                _execute(_KEEP_REFUSAL, [self.book.pk, request.key, batch.hashes[0], rows[0][3]])
+            return
+        transaction.savepoint_commit(savepoint)
+
+    def _call(self, batch: Batch) -> list[tuple[Any, ...]]:
+        return _execute(_POST_EACH, [self.keeps_refusals, *_parameters(self.book, self.actor, batch)])
+
+    def _in_words(self, fault: Fault) -> Refusal:
+        found = _key_reused(self.book, fault, self.requests) if fault.state == "LB005" else refusal_of(fault)
+        if found is None:
+            raise TypeError(f"a refusal nobody can read: {fault}")
+        return found
 
 
-def reverse(journal: Journal, *, key: str, actor: str, reason: str, value_on: date | None = None) -> Posted:
-    """Book the exact opposite of `journal`, once; the two are linked both ways.
+def reverse(
+    journal: Journal,
+    *,
+    key: str,
+    actor: str,
+    reason: str,
+    value_on: date | None = None,
+    part: Sequence[Leg] | None = None,
+) -> Posted:
+    """Book the opposite of `journal`: all that is left of it, or `part` of it.
 
-    Raises :class:`Conflict` (`already_reversed`) when another journal reversed it before.
+    `part` names what to take back as it was booked: legs of the journal, each with at most its quantity. The journal
+    and what reversed it are linked both ways. Raises :class:`Conflict` (`already_reversed`) when more would be taken
+    back in all than was booked, and (`not_opposite`) for a part that was never booked.
     """
     if not reason.strip():
         raise Invalid(_("A reversal needs a reason."), field="reason", code="reason_required")
-    entries = journal.entries.select_related("account__asset", "account__location").order_by("id")
-    legs = tuple(
-        Leg(AccountKey.of(entry.account), -entry.account.asset.units(entry.amount_atoms)) for entry in entries
-    )
+    known = Journal.objects.filter(book_id=journal.book_id, idempotency_key=key, reversal_of=journal).first()
+    if part is not None:
+        legs = _opposite(journal, part)
+    elif known is not None:
+        legs = _legs_of(known)
+    else:
+        legs = remaining(journal)
+    if not legs:
+        raise Conflict(
+            _("This journal was already reversed."), code="already_reversed", journal=str(journal.pk)
+        )
     request = JournalRequest(
         key=key,
         kind="reversal",
-        legs=legs,
+        legs=tuple(legs),
         value_on=value_on or clock.today(),
         cause=f"journal:{journal.pk}",
         narrative=reason,
@@ -171,142 +275,63 @@ def reverse(journal: Journal, *, key: str, actor: str, reason: str, value_on: da
     return post(journal.book, request, actor=actor)
 
 
-def _post(book: Book, requests: Sequence[JournalRequest], *, actor: str, booked_at: datetime) -> list[Posted]:
-    merged = [_merge(request) for request in requests]
-    accounts = resolve(book, {leg.account for legs in merged for leg in legs})
-    positions: list[int] = []
-    account_ids: list[int] = []
-    amounts: list[Decimal] = []
-    for position, legs in enumerate(merged, start=1):
-        for leg in legs:
-            account_id, asset = accounts[leg.account]
-            positions.append(position)
-            account_ids.append(account_id)
-            amounts.append(Decimal(_atoms(asset, leg.quantity)))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT journal_id, is_replay FROM ledger_post(%s::bigint, %s::timestamptz, %s::text, %s::uuid[],"
-            " %s::text[], %s::bytea[], %s::text[], %s::date[], %s::text[], %s::text[], %s::uuid[],"
-            " %s::integer[], %s::bigint[], %s::numeric[]::atoms[])",
-            [
-                book.pk,
-                booked_at,
-                actor,
-                [uuid7() for _request in requests],
-                [request.key for request in requests],
-                [body_hash(request, legs) for request, legs in zip(requests, merged, strict=True)],
-                [request.kind for request in requests],
-                [request.value_on for request in requests],
-                [request.cause for request in requests],
-                [request.narrative for request in requests],
-                [request.reversal_of for request in requests],
-                positions,
-                account_ids,
-                amounts,
-            ],
-        )
-        return [Posted(journal_id, is_replay) for journal_id, is_replay in cursor.fetchall()]
+def remaining(journal: Journal) -> list[Leg]:
+    """Return the legs that would take back what is left of `journal` after its reversals so far."""
+    left: dict[AccountKey, Decimal] = {}
+    for booked in (journal, *journal.reversals.all()):
+        for leg in _legs_of(booked):
+            left[leg.account] = left.get(leg.account, Decimal(0)) + leg.quantity
+    return [Leg(account, -quantity) for account, quantity in left.items() if quantity]
 
 
-def _merge(request: JournalRequest) -> list[Leg]:
-    """Check the shape of a journal and merge legs on one account, dropping those that cancel out."""
-    if not request.key:
-        raise Invalid(_("A journal needs an idempotency key."), field="key", code="key_required")
-    for name, length_max in _TEXT_LENGTHS_MAX.items():
-        if len(getattr(request, name)) > length_max:
-            raise Invalid(
-                _("At most %(most)s characters.") % {"most": length_max}, field=name, code="too_long"
-            )
-    totals: dict[AccountKey, Decimal] = {}
-    for leg in request.legs:
-        totals[leg.account] = totals.get(leg.account, Decimal(0)) + _exact(leg.quantity)
-    legs = [Leg(account, quantity) for account, quantity in totals.items() if quantity]
-    if not 2 <= len(legs) <= ENTRIES_PER_JOURNAL_MAX:
-        raise Invalid(
-            _("A journal has between 2 and %(most)s entries that move something.")
-            % {"most": ENTRIES_PER_JOURNAL_MAX},
-            field="legs",
-            code="journal_size",
-        )
-    return legs
+def _legs_of(journal: Journal) -> list[Leg]:
+    entries = journal.entries.select_related("account__asset", "account__location").order_by("position")
+    return [Leg(AccountKey.exactly(e.account), e.account.asset.units(e.amount_atoms)) for e in entries]
 
 
-def _exact(quantity: Decimal) -> Decimal:
-    """Refuse what no asset can hold, so that sums of what is left are exact in the decimal context."""
-    try:
-        number = exact(quantity)
-    except InexactValue as error:
-        raise Invalid(str(error), field="quantity", code="inexact") from error
-    if number.adjusted() >= ATOMS_DIGITS_MAX or decimal_places(number) > SCALE_MAX:
-        raise Invalid(
-            _("%(quantity)s is outside what the books can hold.") % {"quantity": number},
-            field="quantity",
-            code="inexact",
-        )
-    return number
+def _opposite(journal: Journal, part: Sequence[Leg]) -> list[Leg]:
+    """Turn a part round, on the very accounts of the journal: a slot is not the caller's to choose."""
+    booked = {leg.account._replace(slot=None): leg.account for leg in _legs_of(journal)}
+    return [Leg(booked.get(leg.account, leg.account), -leg.quantity) for leg in part]
 
 
-def _atoms(asset: Asset, quantity: Decimal) -> int:
-    try:
-        return asset.atoms(quantity)
-    except InexactValue as error:
-        raise Invalid(f"{asset.code}: {error}", field="quantity", code="inexact", asset=asset.code) from error
+_PARAMETERS: Final = (
+    "%s::bigint, %s::timestamptz, %s::text, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[],"
+    " %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[], %s::integer[], %s::smallint[],"
+    " %s::bigint[], %s::numeric[]::atoms[]"
+)
+_POST: Final = f"SELECT ordinal, journal_id FROM ledger_post({_PARAMETERS})"  # noqa: S608
+_POST_EACH: Final = (
+    f"SELECT ordinal, journal_id, is_known, refusal FROM ledger_post_each(%s::boolean, {_PARAMETERS})"  # noqa: S608
+)
+_KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
 
 
-def _body(request: JournalRequest, legs: Iterable[Leg]) -> dict[str, object]:
-    return {
-        "kind": request.kind,
-        "value_on": request.value_on.isoformat(),
-        "cause": request.cause,
-        "reversal_of": str(request.reversal_of or ""),
-        "legs": sorted([*leg.account.parts(), format(leg.quantity.normalize(), "f")] for leg in legs),
-    }
+def _call(statement: str, book: Book, actor: str, batch: Batch) -> list[tuple[Any, ...]]:
+    return _execute(statement, _parameters(book, actor, batch))
 
 
-def body_hash(request: JournalRequest, legs: Iterable[Leg]) -> bytes:
-    return hashlib.sha256(json.dumps(_body(request, legs), separators=(",", ":")).encode()).digest()
+def _parameters(book: Book, actor: str, batch: Batch) -> list[Any]:
+    return [book.pk, clock.now(), actor, 1, len(batch.ids), *batch.columns()]
 
 
-def _sqlstate(error: Error) -> str:
-    return getattr(error.__cause__, "sqlstate", None) or ""
+def _execute(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement on Django's connection with parameters bound by the server and the plan kept."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
 
 
-def _diagnostic(error: Error, name: str) -> str:
-    return getattr(getattr(error.__cause__, "diag", None), name, None) or ""
-
-
-def _as_refusal(error: Error, book: Book, requests: Iterable[JournalRequest]) -> Refusal | None:
-    """Turn what the law refused into words that name the account and the rule; None for any other error."""
-    state = _sqlstate(error)
-    message = _diagnostic(error, "message_primary")
-    details = json.loads(_diagnostic(error, "message_detail") or "{}") if state.startswith("LB") else {}
-    if state == "LB001":
-        return Invalid(message, field="legs", code="unbalanced")
-    if state == "LB002":
-        key = AccountKey(*(details.pop(name) for name in ("role", "asset", "owner", "location")))
-        return InsufficientBalance(
-            _("%(account)s does not hold enough.") % {"account": key.label()}, field="quantity", **details
-        )
-    if state == "LB004":
-        return AccountFrozen(_("%(account)s is frozen.") % {"account": account_label(details["account"])})
-    if state == "LB005":
-        return _key_reused(book, details["key"], requests)
-    if _diagnostic(error, "constraint_name") == "atoms_are_whole":
-        return Invalid(
-            _("A quantity or balance is outside what the books can hold."), field="quantity", code="inexact"
-        )
-    if _diagnostic(error, "constraint_name") == "ledger_journal_reversal_of_id_key":
-        return Conflict(_("This journal was already reversed."), code="already_reversed")
-    return None
-
-
-def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> KeyReused:
+def _key_reused(book: Book, fault: Fault, requests: Iterable[JournalRequest]) -> KeyReused:
     """Name what differs: from the journal the key made, or between two requests of the refused batch."""
-    bodies = [_body(request, _merge(request)) for request in requests if request.key == key]
-    known = Journal.objects.filter(book=book, idempotency_key=key).first()
+    key = fault.details()["key"]
+    bodies = [body(request, merge(request)) for request in requests if request.key == key]
+    known = Journal.objects.filter(book=book, pk__in=_journal_of_key(book, key)).first()
     if known:
         bodies.insert(0, _recorded_body(known))
-    differing = sorted({name for body in bodies for name in body if body[name] != bodies[0][name]})
+    names = {name for told in bodies for name in told}
+    differing = sorted(name for name in names if any(t.get(name) != bodies[0].get(name) for t in bodies))
     return KeyReused(
         _("The key %(key)s was used before with another body; these differ: %(fields)s.")
         % {"key": key, "fields": ", ".join(differing)},
@@ -316,10 +341,14 @@ def _key_reused(book: Book, key: str, requests: Iterable[JournalRequest]) -> Key
     )
 
 
+def _journal_of_key(book: Book, key: str) -> list[UUID]:
+    known = PostingKey.objects.filter(book_id=book.pk, key=key).values_list("journal_id", flat=True)
+    return [journal_id for journal_id in known if journal_id]
+
+
 def _recorded_body(journal: Journal) -> dict[str, object]:
     """The body of the request that made `journal`, told from what stands in the books."""
-    entries = journal.entries.select_related("account__asset", "account__location")
-    legs = tuple(Leg(AccountKey.of(e.account), e.account.asset.units(e.amount_atoms)) for e in entries)
+    legs = tuple(_legs_of(journal))
     request = JournalRequest(
         key=journal.idempotency_key,
         kind=journal.kind,
@@ -327,5 +356,6 @@ def _recorded_body(journal: Journal) -> dict[str, object]:
         value_on=journal.value_on,
         cause=journal.cause,
         reversal_of=journal.reversal_of_id,
+        hold=journal.hold_id,
     )
-    return _body(request, legs)
+    return body(request, legs)

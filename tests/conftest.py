@@ -37,8 +37,15 @@ def django_db_setup(
     with django_db_blocker.unblock():
         copy_database(name, pristine)
     patch = pytest.MonkeyPatch()
-    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: copy_database(pristine, name))
+    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: _put_back(pristine, name))
     yield
     patch.undo()
     with django_db_blocker.unblock():
         drop_database(pristine)
+
+
+def _put_back(pristine: str, name: str) -> None:
+    from ledger.accounts import forget_accounts
+
+    copy_database(pristine, name)
+    forget_accounts()

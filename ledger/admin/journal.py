@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -15,7 +16,7 @@ from unfold.enums import ActionVariant
 
 from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, dialog
 from ledger.models import Entry, Journal
-from ledger.posting import reverse
+from ledger.posting import remaining, reverse
 
 from . import show
 from .scope import BookScope
@@ -55,7 +56,7 @@ class EntryInline(EntryColumns, ReadOnlyInline):
 class JournalAdmin(BookScope):
     list_display = ("booked_at", "kind", "value_on", "cause", "narrative", "actor", "state", "book")
     list_filter = ("book",)
-    list_select_related = ("book", "reversal")
+    list_select_related = ("book",)
     search_fields = ("id__exact", "idempotency_key__exact", "cause__exact")
     search_help_text = _("A journal id, an idempotency key or a cause such as client:H0001.")
     ordering = ("-pk",)
@@ -63,25 +64,28 @@ class JournalAdmin(BookScope):
         ("kind", "value_on", "booked_at"),
         ("book", "actor", "cause_link"),
         ("narrative", "reverses", "reversed_by"),
-        ("id", "idempotency_key", "told_of"),
+        ("id", "idempotency_key"),
     )
-    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "told_of")
+    readonly_fields = ("id", "cause_link", "reverses", "reversed_by")
     inlines = (EntryInline,)
     actions_detail = ("reverse_journal",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Journal]:
-        return super().get_queryset(request).select_related("book", "reversal", "reversal_of")
+        was_reversed = Exists(Journal.objects.filter(reversal_of=OuterRef("pk")))
+        rows = super().get_queryset(request).select_related("book", "reversal_of")
+        return rows.annotate(was_reversed=was_reversed)
 
     def has_reverse_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self.may(request, "ledger.add_journal", object_id)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        is_reversed = Journal.objects.filter(reversal_of=object_id).exists()
-        return [] if is_reversed else super().get_actions_detail(request, object_id)
+        journal = Journal.objects.filter(pk=object_id).first()
+        is_open = journal is not None and remaining(journal)
+        return super().get_actions_detail(request, object_id) if is_open else []
 
     @display(description=_("state"), label={"booked": "success", "reversed": "warning", "reversal": "info"})
     def state(self, journal: Journal) -> tuple[str, Any]:
-        if hasattr(journal, "reversal"):
+        if journal.was_reversed:  # type: ignore[attr-defined]
             return "reversed", _("Reversed")
         if journal.reversal_of_id:
             return "reversal", _("Reversal")
@@ -97,11 +101,8 @@ class JournalAdmin(BookScope):
 
     @display(description=_("reversed by"))
     def reversed_by(self, journal: Journal) -> SafeString:
-        return show.link(getattr(journal, "reversal", None))
-
-    @display(description=_("audit trail"))
-    def told_of(self, journal: Journal) -> SafeString:
-        return show.link_to_list("core.event", _("Events"), q=str(journal.pk))
+        links = [show.link(reversal) for reversal in journal.reversals.order_by("pk")]
+        return format_html_join(", ", "{}", ((each,) for each in links)) if links else show.link(None)
 
     @action(
         description=_("Reverse"),
@@ -109,7 +110,9 @@ class JournalAdmin(BookScope):
         icon="undo",
         permissions=["reverse"],
         variant=ActionVariant.DANGER,
-        dialog=dialog(_("Reverse"), _("Books the exact opposite of this journal, value today."), ReasonForm),
+        dialog=dialog(
+            _("Reverse"), _("Books the opposite of what is left of this journal, value today."), ReasonForm
+        ),
     )
     def reverse_journal(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         journal = get_object_or_404(self.get_queryset(request), pk=object_id)

@@ -16,3 +16,9 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def uuid7s(count: int) -> list[uuid.UUID]:
+    """Return `count` version 7 UUIDs of one moment, ascending: the random part is counted on from a random start."""
+    first = uuid7().int & ~(0x3 << 60)
+    return [uuid.UUID(int=first + number) for number in range(count)]

@@ -26,7 +26,7 @@ from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import FourEyes
 from ledger.models import Book, CorporateAction, Entitlement
-from ledger.posting import JournalRequest, Posted, Refused, post_independently
+from ledger.posting import JournalRequest, Posted, Refused, post_each
 
 from . import hooks, templates
 from .entitlements import entitlements_of
@@ -220,7 +220,8 @@ def _batch(action_id: int, book: Book, status: str, after: int, actor: str) -> i
     template: Template = templates.booking if status == Status.PENDING else templates.payment
     requests = {row.pk: template(action, row) for row in rows}
     wanted = [request for request in requests.values() if request is not None]
-    posted = iter(post_independently(book, wanted, actor=actor)) if wanted else iter(())
+    # A holder that was held up is tried again under the same key, so its refusal is not kept.
+    posted = iter(post_each(book, wanted, actor=actor, keeps_refusals=False)) if wanted else iter(())
     for row in rows:
         _take_in(row, next(posted) if requests[row.pk] else None, status, action, actor)
     fields = ["status", "journal_id", "payment_id", "held_up_by"]

@@ -4,7 +4,7 @@ from django.db import migrations
 
 from ledger.core.migration_sql import sql_file
 
-SQL = Path(__file__).parent.parent / "sql"
+SQL = Path(__file__).parent / "sql"
 
 
 class Migration(migrations.Migration):
@@ -12,4 +12,4 @@ class Migration(migrations.Migration):
 
     dependencies = []
 
-    operations = [sql_file(SQL / "types.sql")]
+    operations = [sql_file(SQL / "0001_types.sql")]

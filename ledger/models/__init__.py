@@ -2,7 +2,8 @@ from .account import Account, Balance, Role
 from .asset import Asset, Location
 from .book import Book
 from .corporate_action import CorporateAction, Entitlement
-from .journal import Entry, Journal
+from .hold import Hold
+from .journal import Entry, Journal, PostingKey
 
 __all__ = [
     "Account",
@@ -12,7 +13,9 @@ __all__ = [
     "CorporateAction",
     "Entitlement",
     "Entry",
+    "Hold",
     "Journal",
     "Location",
+    "PostingKey",
     "Role",
 ]

@@ -42,7 +42,8 @@ DEBIT_NORMAL_ROLES = frozenset(
     }
 )
 
-# These may stand on either side: a bank account may be overdrawn, capital may be spent.
+# These may stand on either side: a bank account may be overdrawn, capital may be spent. Having no bounds, they
+# lie in slots.
 UNBOUNDED_ROLES = frozenset({Role.NOSTRO, Role.HOUSE_CAPITAL, Role.SUSPENSE})
 
 
@@ -71,13 +72,30 @@ class Account(models.Model):
         "ledger.Location", on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("location")
     )
     freeze = models.CharField(_("freeze"), max_length=6, choices=Freeze.choices, default=Freeze.NONE)
+    slot = models.PositiveSmallIntegerField(
+        _("slot"),
+        default=0,
+        db_default=0,
+        help_text=_("A busy house account lies in several slots, so that postings need not wait."),
+    )
+    stock_location = models.ForeignKey(
+        "ledger.Location",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("stock record location"),
+    )
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
         constraints = [
             models.UniqueConstraint(
-                fields=["book", "owner", "role", "asset", "location"],
+                fields=["book", "owner", "role", "asset", "location", "slot"],
                 name="ledger_account_key_once",
                 nulls_distinct=False,
             )
@@ -85,7 +103,8 @@ class Account(models.Model):
         indexes = [models.Index(fields=["owner", "role"], name="ledger_account_owner")]
 
     def __str__(self) -> str:
-        return in_words(self.owner, self.role, self.asset.code, self.location.code if self.location else "")
+        name = in_words(self.owner, self.role, self.asset.code, self.location.code if self.location else "")
+        return f"{name} #{self.slot}" if self.slot else name
 
     @property
     def is_debit_normal(self) -> bool:
@@ -95,7 +114,8 @@ class Account(models.Model):
 class Balance(models.Model):
     """The checked sum of an account's entries, debit positive, with the bounds it may not cross.
 
-    Only the posting trigger moves `net_atoms` and `version`; `manage.py audit` recomputes both.
+    What is held counts against the bounds like what is booked. Only the law's triggers move `net_atoms`, `version`
+    and what is held; `manage.py audit` recomputes all of them.
     """
 
     account = models.OneToOneField(
@@ -105,6 +125,8 @@ class Balance(models.Model):
     version = models.BigIntegerField(_("version"), db_default=0)
     floor_atoms = AtomsField(_("floor"), null=True)
     ceiling_atoms = AtomsField(_("ceiling"), null=True)
+    held_debit_atoms = AtomsField(_("held to be debited"), db_default=0)
+    held_credit_atoms = AtomsField(_("held to be credited"), db_default=0)
 
     class Meta:
         verbose_name = _("balance")
@@ -112,9 +134,18 @@ class Balance(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="ledger_balance_within_bounds",
-                condition=(Q(floor_atoms__isnull=True) | Q(net_atoms__gte=F("floor_atoms")))
-                & (Q(ceiling_atoms__isnull=True) | Q(net_atoms__lte=F("ceiling_atoms"))),
-            )
+                condition=(
+                    Q(floor_atoms__isnull=True) | Q(floor_atoms__lte=F("net_atoms") - F("held_credit_atoms"))
+                )
+                & (
+                    Q(ceiling_atoms__isnull=True)
+                    | Q(ceiling_atoms__gte=F("net_atoms") + F("held_debit_atoms"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="ledger_balance_holds_are_positive",
+                condition=Q(held_debit_atoms__gte=0, held_credit_atoms__gte=0),
+            ),
         ]
 
     def __str__(self) -> str:

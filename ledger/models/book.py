@@ -12,6 +12,12 @@ class Book(models.Model):
 
     code = models.CharField(_("code"), max_length=32, unique=True)
     name = models.CharField(_("name"), max_length=120)
+    closed_through = models.DateField(
+        _("closed through"),
+        null=True,
+        blank=True,
+        help_text=_("Nothing is booked at this value date or before."),
+    )
 
     class Meta:
         verbose_name = _("book")

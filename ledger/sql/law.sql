@@ -2,198 +2,327 @@
 --
 --   L1  entries of a journal sum to zero per asset, and per location for what lies somewhere
 --   L2  entries of a journal are inserted in one statement, in the transaction of their journal
---   L3  a balance moves only by its entries, one version each, and stays within its bounds
---   L4  a reversal is the exact opposite of what it reverses
---   L5  journals and entries are never updated, deleted or truncated
+--   L3  a balance moves only by its entries, one version each, and with what is held stays within its bounds
+--   L4  what is reversed of a journal, whole or in parts, is opposite to it and never more than it
+--   L5  journals, entries and keys are never updated, deleted or truncated
 --   L6  what identifies an asset, a location, an account or a balance never changes
---   L7  a frozen account takes no entry on the frozen side
+--   L7  a frozen account takes no entry on the frozen side, a closed one none
+--   L12 nothing is booked at a value date in a closed period
 --
--- Errors of class LB carry the values that broke the rule in DETAIL as JSON.
+-- Holds stand in holds.sql. Errors of class LB carry the values that broke the rule in DETAIL as JSON.
 
-CREATE FUNCTION ledger_is_opposite(one uuid, other uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT NOT EXISTS (SELECT 1 FROM ledger_entry WHERE journal_id IN (one, other)
-                       GROUP BY account_id HAVING sum(amount_atoms) <> 0)
+-- What was booked against journal `p_reversed` must be opposite to it on every account, and no more than it.
+-- Gives nothing when it is so, else 'opposite' or 'twice'.
+CREATE OR REPLACE FUNCTION ledger_reversal_fault(p_reversed uuid, p_reversal uuid) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN bool_or(r.own * coalesce(o.amount, 0) > 0 OR o.amount IS NULL OR abs(r.own) > abs(o.amount)
+                             OR b.book_id IS DISTINCT FROM n.book_id)
+                THEN 'opposite'
+                WHEN bool_or(abs(r.total) > abs(o.amount)) THEN 'twice' END
+      FROM (SELECT e.account_id, sum(e.amount_atoms) AS total,
+                   coalesce(sum(e.amount_atoms) FILTER (WHERE j.id = p_reversal), 0) AS own
+              FROM ledger_journal j JOIN ledger_entry e ON e.journal_id = j.id
+             WHERE j.reversal_of_id = p_reversed
+             GROUP BY e.account_id) r
+      LEFT JOIN (SELECT account_id, sum(amount_atoms) AS amount FROM ledger_entry
+                  WHERE journal_id = p_reversed GROUP BY account_id) o USING (account_id)
+      LEFT JOIN ledger_journal b ON b.id = p_reversed
+      LEFT JOIN ledger_journal n ON n.id = p_reversal
 $$;
 
--- A plan is kept for the session: one made for a large batch must not read all accounts for each later single.
-CREATE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
-    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-DECLARE
-    broken record;
-    accounts_moved integer;
-    balances_moved integer;
+-- Nothing is booked while a period closes: the closing waits for postings under way, and later ones see it closed.
+CREATE OR REPLACE FUNCTION ledger_close_period() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- L2: the journal exists, was written by this very transaction, and all its entries are here and were not before.
-    -- L4: and when it reverses another, they are its exact opposite.
-    SELECT w.journal_id, w.reversal_of_id, w.is_whole INTO broken
-      FROM (SELECT a.journal_id, j.reversal_of_id,
-                   coalesce(j.transaction = pg_current_xact_id()
-                            AND j.entry_count = a.entries
-                            AND a.has_one_book
-                            AND j.book_id = a.book_id
-                            AND (SELECT count(*) FROM ledger_entry e WHERE e.journal_id = a.journal_id) = a.entries,
-                            false) AS is_whole
-              FROM (SELECT n.journal_id, count(*) AS entries, min(c.book_id) AS book_id,
-                           count(c.id) = count(*) AND min(c.book_id) = max(c.book_id) AS has_one_book
+    LOCK TABLE ledger_entry IN SHARE ROW EXCLUSIVE MODE;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_book_closes_alone BEFORE UPDATE OF closed_through ON ledger_book
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_close_period();
+
+-- Plans are kept for the session and serve one journal and thousands alike. So every join is a look-up by key, and months
+-- are named by parameters, which lets the executor open the one that is meant and not all of them.
+CREATE OR REPLACE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_nestloop = on SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    given record;
+    journals record;
+    entries_moved bigint;
+BEGIN
+    -- L1: each journal sums to zero per asset and place; and what L2 has to know of it.
+    SELECT array_agg(a.journal_id ORDER BY a.journal_id) AS ids, array_agg(a.entries ORDER BY a.journal_id) AS counts,
+           coalesce(sum(a.entries), 0) AS entries, bool_and(a.balances) AS balances, bool_and(a.is_whole) AS is_whole,
+           min(a.book_low) AS book_low, max(a.book_high) AS book_high
+      INTO given
+      FROM (SELECT g.journal_id, sum(g.entries)::bigint AS entries, bool_and(g.total = 0) AS balances,
+                   min(g.low) = 1 AND max(g.high) = sum(g.entries) AND sum(g.accounts) = sum(g.entries)
+                   AND min(g.book_low) = max(g.book_high) AS is_whole,
+                   min(g.book_low) AS book_low, max(g.book_high) AS book_high
+              FROM (SELECT n.journal_id, count(*) AS entries, count(c.id) AS accounts, min(n.position) AS low,
+                           max(n.position) AS high, min(c.book_id) AS book_low, max(c.book_id) AS book_high,
+                           sum(n.amount_atoms) AS total
                       FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
-                     GROUP BY n.journal_id) a
-              LEFT JOIN ledger_journal j ON j.id = a.journal_id) w
-     WHERE NOT w.is_whole
-        OR (w.reversal_of_id IS NOT NULL AND NOT ledger_is_opposite(w.journal_id, w.reversal_of_id))
-     LIMIT 1;
-    IF FOUND AND NOT broken.is_whole THEN
-        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken.journal_id
-            USING ERRCODE = 'LB003';
-    ELSIF FOUND THEN
-        RAISE EXCEPTION 'journal % is not the exact opposite of journal %', broken.journal_id, broken.reversal_of_id
-            USING ERRCODE = 'LB006';
-    END IF;
-
-    -- L1
-    SELECT n.journal_id, s.code AS asset_code, l.code AS location_code, sum(n.amount_atoms) AS total INTO broken
-      FROM added n
-      JOIN ledger_account c ON c.id = n.account_id
-      JOIN ledger_asset s ON s.id = c.asset_id
-      LEFT JOIN ledger_location l ON l.id = c.location_id AND s.is_located
-     GROUP BY n.journal_id, s.code, l.code
-    HAVING sum(n.amount_atoms) <> 0
-     LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'journal % does not balance in % at %: off by % atoms',
-            broken.journal_id, broken.asset_code, coalesce(broken.location_code, 'any location'), broken.total
-            USING ERRCODE = 'LB001';
-    END IF;
-
-    -- L3, L7: one aggregated update per balance. Versions must continue, every entry must state the running sum, and
-    -- none may leave the bounds, so that a batch cannot dip below a floor on its way.
-    UPDATE ledger_balance b
-       SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
-      FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
-                   min(r.version) AS first_version, max(r.version) AS last_version,
-                   min(r.opening) AS opening_min, max(r.opening) AS opening_max,
-                   min(r.balance_atoms) AS lowest, max(r.balance_atoms) AS highest,
-                   bool_or(r.amount_atoms > 0) AS is_debited, bool_or(r.amount_atoms < 0) AS is_credited
-              FROM (SELECT n.account_id, n.amount_atoms, n.balance_atoms, n.version,
-                           n.balance_atoms
-                           - sum(n.amount_atoms) OVER (PARTITION BY n.account_id ORDER BY n.version) AS opening
-                      FROM added n) r
-             GROUP BY r.account_id) m
-      JOIN ledger_account c ON c.id = m.account_id
-     WHERE b.account_id = m.account_id
-       AND m.first_version = b.version + 1
-       AND m.last_version = b.version + m.entries
-       AND m.opening_min = b.net_atoms
-       AND m.opening_max = b.net_atoms
-       AND m.lowest >= coalesce(b.floor_atoms, m.lowest)
-       AND m.highest <= coalesce(b.ceiling_atoms, m.highest)
-       AND (c.freeze = 'none' OR (c.freeze = 'debit' AND NOT m.is_debited) OR (c.freeze = 'credit' AND NOT m.is_credited));
-    GET DIAGNOSTICS balances_moved = ROW_COUNT;
-    SELECT count(DISTINCT account_id) INTO accounts_moved FROM added;
-    IF balances_moved = accounts_moved THEN
+                     GROUP BY n.journal_id, c.asset_id, c.stock_location_id) g
+             GROUP BY g.journal_id) a;
+    IF given.entries = 0 THEN
         RETURN NULL;
     END IF;
 
-    -- Something stands in the way: say what.
-    SELECT n.account_id, n.amount_atoms, n.balance_atoms, c.freeze,
-           n.balance_atoms < b.floor_atoms OR n.balance_atoms > b.ceiling_atoms AS is_outside INTO broken
-      FROM added n
-      JOIN ledger_balance b ON b.account_id = n.account_id
-      JOIN ledger_account c ON c.id = n.account_id
-     WHERE n.balance_atoms < b.floor_atoms
-        OR n.balance_atoms > b.ceiling_atoms
-        OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount_atoms > 0)))
-     LIMIT 1;
-    IF broken.is_outside THEN
-        -- An account that was opened for this very posting is gone once it is refused, so its key goes along.
-        RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account_id, broken.balance_atoms
-            USING ERRCODE = 'LB002',
-                  DETAIL = (SELECT json_build_object('account', c.id, 'amount', broken.amount_atoms::text,
-                                                     'balance', broken.balance_atoms::text, 'owner', c.owner,
-                                                     'role', c.role, 'asset', s.code, 'location', coalesce(l.code, ''))
-                              FROM ledger_account c JOIN ledger_asset s ON s.id = c.asset_id
-                              LEFT JOIN ledger_location l ON l.id = c.location_id
-                             WHERE c.id = broken.account_id)::text;
-    ELSIF broken.account_id IS NOT NULL THEN
-        RAISE EXCEPTION 'account % is frozen (%)', broken.account_id, broken.freeze
-            USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.account_id)::text;
+    -- L2, L12 and what else the journals ask for.
+    SELECT count(*) FILTER (WHERE j.transaction = pg_current_xact_id() AND j.entry_count = a.entries
+                                  AND j.book_id BETWEEN given.book_low AND given.book_high) AS whole,
+           bool_or(j.hold_id IS NOT NULL) AS have_hold, bool_or(j.reversal_of_id IS NOT NULL) AS have_reversal,
+           bool_or(j.value_on <= b.closed_through) AS are_late
+      INTO journals
+      FROM unnest(given.ids, given.counts) AS a(id, entries)
+      JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN given.ids[1] AND given.ids[cardinality(given.ids)]
+      JOIN ledger_book b ON b.id = j.book_id;
+    IF NOT given.is_whole OR journals.whole < cardinality(given.ids)
+       OR (given.book_low < given.book_high AND NOT ledger_is_in_its_book(given.ids)) THEN
+        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book',
+            CASE cardinality(given.ids) WHEN 1 THEN given.ids[1]::text ELSE format('one of %s', cardinality(given.ids)) END
+            USING ERRCODE = 'LB003';
     END IF;
-    RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
+    IF NOT given.balances THEN
+        PERFORM ledger_say_what_does_not_balance((SELECT array_agg(journal_id) FROM added),
+            (SELECT array_agg(account_id) FROM added), (SELECT array_agg(amount_atoms) FROM added));
+    END IF;
+    IF journals.are_late THEN
+        RAISE EXCEPTION 'the value date lies in a closed period' USING ERRCODE = 'LB008',
+            DETAIL = (SELECT json_build_object('closed_through', max(closed_through)) FROM ledger_book
+                       WHERE id BETWEEN given.book_low AND given.book_high);
+    END IF;
+
+    -- What a journal posts of a hold is let go before the balance moves, for both count in the same bound.
+    IF journals.have_hold THEN
+        PERFORM ledger_post_holds(given.ids);
+    END IF;
+
+    -- L3, L7: versions continue, every entry states the running sum, and none leaves the bounds, so that a batch cannot
+    -- dip below a floor on its way. One update per balance.
+    IF cardinality(given.ids) = 1 THEN
+        UPDATE ledger_balance b
+           SET net_atoms = n.balance_atoms, version = n.version
+          FROM added n JOIN ledger_account c ON c.id = n.account_id
+         WHERE b.account_id = n.account_id
+           AND n.version = b.version + 1
+           AND n.balance_atoms = b.net_atoms + n.amount_atoms
+           AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
+           AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
+           AND (c.freeze = 'none' OR (c.freeze = 'debit' AND n.amount_atoms < 0)
+                OR (c.freeze = 'credit' AND n.amount_atoms > 0))
+           AND c.closed_at IS NULL;
+        GET DIAGNOSTICS entries_moved = ROW_COUNT;
+    ELSE
+        WITH moved AS (
+            UPDATE ledger_balance b
+               SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
+              FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
+                           min(r.version) AS first_version, max(r.version) AS last_version,
+                           min(r.opening) AS opening_min, max(r.opening) AS opening_max,
+                           min(r.balance_atoms) AS lowest, max(r.balance_atoms) AS highest,
+                           bool_or(r.amount_atoms > 0) AS is_debited, bool_or(r.amount_atoms < 0) AS is_credited,
+                           bool_or(r.is_again) AS is_again
+                      FROM (SELECT n.account_id, n.amount_atoms, n.balance_atoms, n.version,
+                                   n.balance_atoms - sum(n.amount_atoms) OVER following AS opening,
+                                   n.journal_id = lag(n.journal_id) OVER following AS is_again
+                              FROM added n WINDOW following AS (PARTITION BY n.account_id ORDER BY n.version)) r
+                     GROUP BY r.account_id) m
+              JOIN ledger_account c ON c.id = m.account_id
+             WHERE b.account_id = m.account_id
+               AND m.first_version = b.version + 1
+               AND m.last_version = b.version + m.entries
+               AND m.opening_min = b.net_atoms
+               AND m.opening_max = b.net_atoms
+               AND m.is_again IS NOT TRUE
+               AND (b.floor_atoms IS NULL OR m.lowest - b.held_credit_atoms >= b.floor_atoms)
+               AND (b.ceiling_atoms IS NULL OR m.highest + b.held_debit_atoms <= b.ceiling_atoms)
+               AND (c.freeze = 'none' OR (c.freeze = 'debit' AND NOT m.is_debited)
+                    OR (c.freeze = 'credit' AND NOT m.is_credited))
+               AND c.closed_at IS NULL
+            RETURNING m.entries
+        )
+        SELECT coalesce(sum(entries), 0) INTO entries_moved FROM moved;
+    END IF;
+    IF entries_moved <> given.entries THEN
+        PERFORM ledger_say_what_stands_in_the_way(
+            (SELECT array_agg(account_id ORDER BY account_id, version) FROM added),
+            (SELECT array_agg(amount_atoms ORDER BY account_id, version) FROM added),
+            (SELECT array_agg(balance_atoms ORDER BY account_id, version) FROM added));
+    END IF;
+
+    -- L4, after the balances are locked: two part reversals of one journal cannot both find room.
+    IF journals.have_reversal THEN
+        PERFORM ledger_check_reversals(given.ids);
+    END IF;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER ledger_entry_law AFTER INSERT ON ledger_entry
+-- Sets of several books are rare enough to be looked at journal by journal.
+CREATE OR REPLACE FUNCTION ledger_is_in_its_book(p_journals uuid[]) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (SELECT FROM ledger_journal j JOIN ledger_entry e ON e.journal_id = j.id
+                         JOIN ledger_account c ON c.id = e.account_id
+                        WHERE j.id = ANY (p_journals) AND c.book_id <> j.book_id)
+$$;
+
+CREATE OR REPLACE FUNCTION ledger_say_what_does_not_balance(p_journals uuid[], p_accounts bigint[], p_amounts atoms[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT n.journal, s.code AS asset_code, l.code AS location_code, sum(n.amount) AS total INTO broken
+      FROM unnest(p_journals, p_accounts, p_amounts) AS n(journal, account, amount)
+      JOIN ledger_account c ON c.id = n.account
+      JOIN ledger_asset s ON s.id = c.asset_id
+      LEFT JOIN ledger_location l ON l.id = c.stock_location_id
+     GROUP BY n.journal, s.code, l.code
+    HAVING sum(n.amount) <> 0
+     ORDER BY n.journal
+     LIMIT 1;
+    RAISE EXCEPTION 'journal % does not balance in % at %: off by % atoms',
+        broken.journal, broken.asset_code, coalesce(broken.location_code, 'any location'), broken.total
+        USING ERRCODE = 'LB001';
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger_check_reversals(p_journals uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+BEGIN
+    SELECT j.id, j.reversal_of_id, ledger_reversal_fault(j.reversal_of_id, j.id) AS fault INTO broken
+      FROM ledger_journal j
+     WHERE j.id = ANY (p_journals) AND j.reversal_of_id IS NOT NULL
+       AND ledger_reversal_fault(j.reversal_of_id, j.id) IS NOT NULL
+     LIMIT 1;
+    IF FOUND AND broken.fault = 'twice' THEN
+        RAISE EXCEPTION 'journal % was reversed already', broken.reversal_of_id
+            USING ERRCODE = 'LB007', DETAIL = json_build_object('journal', broken.reversal_of_id)::text;
+    ELSIF FOUND THEN
+        RAISE EXCEPTION 'journal % is not the exact opposite of journal % or of a part of it', broken.id,
+            broken.reversal_of_id USING ERRCODE = 'LB006';
+    END IF;
+END $$;
+
+-- Name the first account of a refused set that is closed, frozen or would leave its bounds.
+CREATE OR REPLACE FUNCTION ledger_say_what_stands_in_the_way(p_accounts bigint[], p_amounts atoms[], p_balances atoms[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
+BEGIN
+    -- An account that was opened for this very posting is gone once it is refused, so its key goes along.
+    SELECT n.account, n.amount, n.balance, c.freeze, c.closed_at IS NOT NULL AS is_closed,
+           n.balance - b.held_credit_atoms < b.floor_atoms OR n.balance + b.held_debit_atoms > b.ceiling_atoms AS is_outside,
+           json_build_object('account', c.id, 'amount', n.amount::text, 'balance', n.balance::text,
+                             'held', CASE WHEN n.amount > 0 THEN b.held_debit_atoms ELSE b.held_credit_atoms END::text,
+                             'owner', c.owner, 'role', c.role, 'asset', s.code, 'location', coalesce(l.code, ''))::text
+           AS detail
+      INTO broken
+      FROM unnest(p_accounts, p_amounts, p_balances) AS n(account, amount, balance)
+      JOIN ledger_balance b ON b.account_id = n.account
+      JOIN ledger_account c ON c.id = n.account
+      JOIN ledger_asset s ON s.id = c.asset_id
+      LEFT JOIN ledger_location l ON l.id = c.location_id
+     WHERE n.balance - b.held_credit_atoms < b.floor_atoms
+        OR n.balance + b.held_debit_atoms > b.ceiling_atoms
+        OR c.closed_at IS NOT NULL
+        OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount > 0)))
+     LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
+    ELSIF broken.is_outside THEN
+        RAISE EXCEPTION 'account % would stand at % atoms, outside its bounds', broken.account, broken.balance
+            USING ERRCODE = 'LB002', DETAIL = broken.detail;
+    ELSIF broken.is_closed THEN
+        RAISE EXCEPTION 'account % is closed', broken.account USING ERRCODE = 'LB009', DETAIL = broken.detail;
+    END IF;
+    RAISE EXCEPTION 'account % is frozen (%)', broken.account, broken.freeze USING ERRCODE = 'LB004', DETAIL = broken.detail;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_entry_law AFTER INSERT ON ledger_entry
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_entry_law();
 
 -- L5
-CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
+CREATE OR REPLACE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
-CREATE TRIGGER ledger_journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_journal
+CREATE OR REPLACE TRIGGER ledger_journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_journal
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE OR REPLACE TRIGGER ledger_key_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_key
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 
--- L2: a journal that named a later transaction could be given its entries then.
-CREATE TRIGGER ledger_journal_transaction_is_own
+-- L2: a journal that named a later transaction could be given its entries then. A row trigger is inherited by partitions.
+CREATE OR REPLACE TRIGGER ledger_journal_transaction_is_own
     BEFORE INSERT ON ledger_journal FOR EACH ROW WHEN (NEW.transaction IS DISTINCT FROM pg_current_xact_id())
     EXECUTE FUNCTION core_refuse_other_transaction();
 
--- L3: nobody but the entry trigger moves a balance, and a new one starts at nothing.
-CREATE FUNCTION ledger_balance_law() RETURNS trigger LANGUAGE plpgsql AS $$
+-- L3: nobody but the law's own triggers moves a balance or what is held of it, and a new one starts at nothing.
+CREATE OR REPLACE FUNCTION ledger_balance_law() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'a balance moves only by its entries: % on ledger_balance is refused', TG_OP
         USING ERRCODE = 'LB003';
 END $$;
 
-CREATE TRIGGER ledger_balance_moves_by_entries BEFORE UPDATE OF net_atoms, version ON ledger_balance
+CREATE OR REPLACE TRIGGER ledger_balance_moves_by_entries
+    BEFORE UPDATE OF net_atoms, version, held_debit_atoms, held_credit_atoms ON ledger_balance
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_balance_law();
-CREATE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_balance
-    FOR EACH ROW WHEN (NEW.net_atoms <> 0 OR NEW.version <> 0) EXECUTE FUNCTION ledger_balance_law();
-CREATE TRIGGER ledger_balance_stays BEFORE DELETE OR TRUNCATE ON ledger_balance
+CREATE OR REPLACE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_balance
+    FOR EACH ROW WHEN (NEW.net_atoms <> 0 OR NEW.version <> 0 OR NEW.held_debit_atoms <> 0 OR NEW.held_credit_atoms <> 0)
+    EXECUTE FUNCTION ledger_balance_law();
+CREATE OR REPLACE TRIGGER ledger_balance_stays BEFORE DELETE OR TRUNCATE ON ledger_balance
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance_law();
 
 -- L6
-CREATE FUNCTION ledger_refuse_new_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION ledger_refuse_new_identity() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'what identifies a row of % never changes', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 
-CREATE TRIGGER ledger_asset_identity BEFORE UPDATE ON ledger_asset FOR EACH ROW
+CREATE OR REPLACE TRIGGER ledger_asset_identity BEFORE UPDATE ON ledger_asset FOR EACH ROW
     WHEN ((OLD.code, OLD.kind, OLD.scale, OLD.is_located) IS DISTINCT FROM (NEW.code, NEW.kind, NEW.scale, NEW.is_located))
     EXECUTE FUNCTION ledger_refuse_new_identity();
-CREATE TRIGGER ledger_location_identity BEFORE UPDATE ON ledger_location FOR EACH ROW
+CREATE OR REPLACE TRIGGER ledger_location_identity BEFORE UPDATE ON ledger_location FOR EACH ROW
     WHEN (OLD.code IS DISTINCT FROM NEW.code)
     EXECUTE FUNCTION ledger_refuse_new_identity();
-CREATE TRIGGER ledger_account_identity BEFORE UPDATE ON ledger_account FOR EACH ROW
-    WHEN ((OLD.book_id, OLD.owner, OLD.role, OLD.asset_id, OLD.location_id)
-          IS DISTINCT FROM (NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id))
+CREATE OR REPLACE TRIGGER ledger_account_identity BEFORE UPDATE ON ledger_account FOR EACH ROW
+    WHEN ((OLD.book_id, OLD.owner, OLD.role, OLD.asset_id, OLD.location_id, OLD.slot, OLD.stock_location_id)
+          IS DISTINCT FROM
+          (NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id, NEW.slot, NEW.stock_location_id))
     EXECUTE FUNCTION ledger_refuse_new_identity();
-
-CREATE TRIGGER ledger_balance_identity BEFORE UPDATE OF account_id ON ledger_balance
+CREATE OR REPLACE TRIGGER ledger_balance_identity BEFORE UPDATE OF account_id ON ledger_balance
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_new_identity();
 
-CREATE FUNCTION ledger_account_has_place() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What lies somewhere balances per location, so its account carries the location a second time, for the law to group by.
+CREATE OR REPLACE FUNCTION ledger_account_has_place() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.location_id IS NULL AND (SELECT is_located FROM ledger_asset WHERE id = NEW.asset_id) THEN
-        RAISE EXCEPTION 'an account of asset % needs a location', NEW.asset_id USING ERRCODE = 'check_violation';
+    IF (SELECT is_located FROM ledger_asset WHERE id = NEW.asset_id) THEN
+        IF NEW.location_id IS NULL THEN
+            RAISE EXCEPTION 'an account of asset % needs a location', NEW.asset_id USING ERRCODE = 'check_violation';
+        END IF;
+        NEW.stock_location_id := NEW.location_id;
+    ELSE
+        NEW.stock_location_id := NULL;
     END IF;
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER ledger_account_has_place BEFORE INSERT ON ledger_account
+CREATE OR REPLACE TRIGGER ledger_account_has_place BEFORE INSERT ON ledger_account
     FOR EACH ROW EXECUTE FUNCTION ledger_account_has_place();
 
--- reverse --
-DROP TRIGGER ledger_account_has_place ON ledger_account;
-DROP FUNCTION ledger_account_has_place();
-DROP TRIGGER ledger_balance_identity ON ledger_balance;
-DROP TRIGGER ledger_account_identity ON ledger_account;
-DROP TRIGGER ledger_location_identity ON ledger_location;
-DROP TRIGGER ledger_asset_identity ON ledger_asset;
-DROP FUNCTION ledger_refuse_new_identity();
-DROP TRIGGER ledger_balance_stays ON ledger_balance;
-DROP TRIGGER ledger_balance_starts_empty ON ledger_balance;
-DROP TRIGGER ledger_balance_moves_by_entries ON ledger_balance;
-DROP FUNCTION ledger_balance_law();
-DROP TRIGGER ledger_journal_transaction_is_own ON ledger_journal;
-DROP TRIGGER ledger_journal_append_only ON ledger_journal;
-DROP TRIGGER ledger_entry_append_only ON ledger_entry;
-DROP TRIGGER ledger_entry_law ON ledger_entry;
-DROP FUNCTION ledger_entry_law();
-DROP FUNCTION ledger_is_opposite(uuid, uuid);
+-- L7: an account is closed when nothing stands on it and nothing is held, under the lock that postings take.
+CREATE OR REPLACE FUNCTION ledger_account_closes_empty() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM ledger_balance WHERE account_id = NEW.id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM ledger_balance WHERE account_id = NEW.id
+                AND (net_atoms <> 0 OR held_debit_atoms <> 0 OR held_credit_atoms <> 0)) THEN
+        RAISE EXCEPTION 'account % is not empty', NEW.id USING ERRCODE = 'LB011';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_account_closes_empty BEFORE UPDATE OF closed_at ON ledger_account
+    FOR EACH ROW WHEN (NEW.closed_at IS NOT NULL) EXECUTE FUNCTION ledger_account_closes_empty();
+
+-- A month made before the law stood gets its triggers now.
+SELECT ledger_guard_partition(j.inhrelid::regclass::text, e.inhrelid::regclass::text)
+  FROM pg_inherits j JOIN pg_inherits e
+    ON replace(e.inhrelid::regclass::text, 'ledger_entry_', '') = replace(j.inhrelid::regclass::text, 'ledger_journal_', '')
+ WHERE j.inhparent = 'ledger_journal'::regclass AND e.inhparent = 'ledger_entry'::regclass;
+

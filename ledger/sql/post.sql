@@ -1,76 +1,165 @@
--- The one way in: a batch of journals, all or none, in four statements.
---
---   1  claim keys        known keys with the same body are answered from what they did before
---   2  lock balances     the whole batch, sorted by account, in a statement of its own: no deadlock by order
---   3  insert entries    running balances and versions by window over the fresh snapshot after the lock;
---                        the law (law.sql) checks the set and moves each balance once
---   4  outbox            one event per journal in the same commit, under the code of the book, which is the firm's
---
--- Journals are given as parallel arrays; entries name their journal by its position, counted from 1.
-CREATE FUNCTION ledger_post(
-    p_book bigint, p_booked_at timestamptz, p_actor text,
-    p_ids uuid[], p_keys text[], p_hashes bytea[], p_kinds text[], p_value_on date[],
-    p_causes text[], p_narratives text[], p_reversal_of uuid[],
-    e_journal integer[], e_account bigint[], e_amount atoms[]
-) RETURNS TABLE (ordinal integer, journal_id uuid, is_replay boolean)
-LANGUAGE plpgsql AS $$
-DECLARE
-    reused text;
-    fresh uuid[];
-BEGIN
-    WITH given AS (
-        SELECT g.*, coalesce(c.entries, 0) AS entries
-          FROM unnest(p_ids, p_keys, p_hashes, p_kinds, p_value_on, p_causes, p_narratives, p_reversal_of)
-               WITH ORDINALITY AS g(id, key, hash, kind, value_on, cause, narrative, reversal_of, n)
-          LEFT JOIN (SELECT j, count(*) AS entries FROM unnest(e_journal) j GROUP BY j) c ON c.j = g.n
-    ), claimed AS (
-        INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor,
-                                    cause, narrative, entry_count, reversal_of_id)
-        SELECT id, p_book, key, hash, kind, value_on, p_booked_at, p_actor, cause, narrative, entries, reversal_of
-          FROM given ORDER BY key, n
-        ON CONFLICT (book_id, idempotency_key) DO NOTHING
-        RETURNING id
-    )
-    SELECT array_agg(id) INTO fresh FROM claimed;
+-- The accounts of the journals from `p_from` to `p_to` of a batch.
+CREATE OR REPLACE FUNCTION ledger_accounts_of(e_journal integer[], e_account bigint[], p_from integer, p_to integer)
+RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg(account) FROM unnest(e_journal, e_account) AS e(journal, account) WHERE journal BETWEEN p_from AND p_to
+$$;
 
-    IF cardinality(p_ids) > coalesce(cardinality(fresh), 0) THEN
-        SELECT g.key INTO reused
-          FROM unnest(p_keys, p_hashes) AS g(key, hash)
-          JOIN ledger_journal j ON j.book_id = p_book AND j.idempotency_key = g.key
-         WHERE j.body_hash <> g.hash LIMIT 1;
-        IF FOUND THEN
-            RAISE EXCEPTION 'idempotency key % was used before with another body', reused
-                USING ERRCODE = 'LB005', DETAIL = json_build_object('key', reused)::text;
+-- The one way in: a batch of journals in three statements and one commit.
+--
+--   1  claim     keys, in their own order; known keys are answered from what they did before
+--   2  journals  of the keys that were claimed
+--   3  entries   with running balances and versions, under locks on the balances of the whole batch, sorted by account: a
+--                locking SELECT gives the newest row, not that of the statement's snapshot. Then the law, a trigger on
+--                entries, checks the set and moves each balance once (law.sql)
+--
+-- A plan is kept for the session and serves singles and large batches alike, so nested loops are out: they are what turns
+-- a plan made for one journal into one that takes a second for a thousand.
+--
+-- A journal is its own row of the outbox: it carries the transaction that wrote it (see ledger/outbox.py).
+-- Journals are given as parallel arrays; entries name their journal by its position, counted from 1. Only what was not
+-- booked now is returned: journals known before. Everything between `p_from` and `p_to` is booked, or nothing is.
+CREATE OR REPLACE FUNCTION ledger_post(
+    p_book bigint, p_booked_at timestamptz, p_actor text, p_from integer, p_to integer,
+    p_ids uuid[], p_keys text[], p_hashes bytea[], p_kinds text[], p_value_on date[],
+    p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
+) RETURNS TABLE (ordinal integer, journal_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off
+    SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    fresh boolean[];
+    fresh_count integer;
+    known record;
+    accounts bigint[] := e_account;
+BEGIN
+    INSERT INTO ledger_key (book_id, key, journal_id)
+    SELECT p_book, g.key, g.id FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
+     WHERE g.n BETWEEN p_from AND p_to ORDER BY g.key, g.n
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS fresh_count = ROW_COUNT;
+
+    IF fresh_count < p_to - p_from + 1 THEN
+        SELECT array_agg(k.journal_id IS NOT DISTINCT FROM g.id ORDER BY g.n) INTO fresh
+          FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
+          LEFT JOIN ledger_key k ON k.book_id = p_book AND k.key = g.key AND g.n BETWEEN p_from AND p_to;
+        -- A key is known from an earlier commit, or from an earlier item of this batch that is booked below.
+        SELECT g.key, coalesce(j.body_hash, k.body_hash, f.hash) <> g.hash AS is_reused, k.refusal INTO known
+          FROM unnest(p_keys, p_hashes) WITH ORDINALITY AS g(key, hash, n)
+          JOIN ledger_key k ON k.book_id = p_book AND k.key = g.key
+          LEFT JOIN ledger_journal j ON j.id = k.journal_id
+          LEFT JOIN unnest(p_ids, p_hashes) AS f(id, hash) ON f.id = k.journal_id
+         WHERE g.n BETWEEN p_from AND p_to
+           AND (k.refusal IS NOT NULL OR coalesce(j.body_hash, k.body_hash, f.hash) <> g.hash)
+         ORDER BY is_reused DESC LIMIT 1;
+        IF FOUND AND known.is_reused THEN
+            RAISE EXCEPTION 'idempotency key % was used before with another body', known.key
+                USING ERRCODE = 'LB005', DETAIL = json_build_object('key', known.key)::text;
+        ELSIF FOUND THEN
+            RAISE EXCEPTION 'idempotency key % was refused before', known.key
+                USING ERRCODE = 'LB010', DETAIL = known.refusal::text;
         END IF;
     END IF;
 
-    IF fresh IS NOT NULL THEN
-        PERFORM 1 FROM ledger_balance b
-          WHERE b.account_id = ANY (e_account) ORDER BY b.account_id FOR NO KEY UPDATE;
+    IF fresh_count > 0 THEN
+        INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor, cause,
+                                    narrative, entry_count, reversal_of_id, hold_id)
+        SELECT g.id, p_book, g.key, g.hash, g.kind, g.value_on, p_booked_at, p_actor, g.cause, g.narrative, g.entries,
+               g.reversal_of, g.hold
+          FROM unnest(p_ids, p_keys, p_hashes, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of,
+                      p_holds)
+               WITH ORDINALITY AS g(id, key, hash, kind, value_on, cause, narrative, entries, reversal_of, hold, n)
+         WHERE g.n BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[g.n]);
 
-        INSERT INTO ledger_entry (journal_id, account_id, amount_atoms, balance_atoms, version)
-        SELECT p_ids[e.journal], e.account, e.amount,
+        IF p_from > 1 OR p_to < cardinality(p_ids) THEN
+            accounts := ledger_accounts_of(e_journal, e_account, p_from, p_to);
+        END IF;
+        WITH locked AS MATERIALIZED (
+            SELECT b.account_id, b.net_atoms, b.version FROM ledger_balance b
+             WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE
+        )
+        INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
+        SELECT p_ids[e.journal], e.position, e.account, e.amount,
                b.net_atoms + sum(e.amount) OVER running,
                b.version + row_number() OVER running
-          FROM unnest(e_journal, e_account, e_amount) WITH ORDINALITY AS e(journal, account, amount, n)
-          JOIN unnest(fresh) AS f(id) ON f.id = p_ids[e.journal]
-          JOIN ledger_balance b ON b.account_id = e.account
+          FROM unnest(e_journal, e_position, e_account, e_amount)
+               WITH ORDINALITY AS e(journal, position, account, amount, n)
+          JOIN locked b ON b.account_id = e.account
+         WHERE e.journal BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[e.journal])
         WINDOW running AS (PARTITION BY e.account ORDER BY e.n);
-
-        INSERT INTO core_event (topic, broker_code, subject_type, subject_id, actor, reason, payload, occurred_at)
-        SELECT 'ledger.journal.posted', k.code, 'ledger.journal', g.id::text, p_actor, '',
-               jsonb_build_object('kind', g.kind, 'cause', g.cause), p_booked_at
-          FROM unnest(p_ids, p_kinds, p_causes) AS g(id, kind, cause)
-          JOIN unnest(fresh) AS f(id) ON f.id = g.id
-          JOIN ledger_book k ON k.id = p_book;
     END IF;
 
-    RETURN QUERY
-        SELECT g.n::integer, j.id, j.id <> g.id
-          FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
-          JOIN ledger_journal j ON j.book_id = p_book AND j.idempotency_key = g.key
-         ORDER BY g.n;
+    IF fresh IS NOT NULL THEN
+        RETURN QUERY
+            SELECT g.n::integer, k.journal_id
+              FROM unnest(p_keys) WITH ORDINALITY AS g(key, n)
+              JOIN ledger_key k ON k.book_id = p_book AND k.key = g.key
+             WHERE g.n BETWEEN p_from AND p_to AND NOT fresh[g.n];
+    END IF;
 END $$;
 
--- reverse --
-DROP FUNCTION ledger_post;
+-- Whether an error is a refusal of the law, which a batch of independent journals survives.
+CREATE OR REPLACE FUNCTION ledger_is_refusal(p_state text, p_constraint text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_state LIKE 'LB%' OR p_constraint IN ('atoms_are_whole', 'ledger_journal_has_entries')
+$$;
+
+-- Each journal on its own, in order, with the outcome of each that was not booked now: known before, or refused. With
+-- `p_keep` a refusal is kept under its key and given again. The batch is tried whole first; where it is refused it is halved, so the
+-- usual case costs what a batch does and k refusals cost k searches. The outcome is that of posting one after another,
+-- because the law checks every running balance.
+CREATE OR REPLACE FUNCTION ledger_post_each(
+    p_keep boolean, p_book bigint, p_booked_at timestamptz, p_actor text, p_from integer, p_to integer,
+    p_ids uuid[], p_keys text[], p_hashes bytea[], p_kinds text[], p_value_on date[],
+    p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
+) RETURNS TABLE (ordinal integer, journal_id uuid, is_known boolean, refusal jsonb)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    halfway integer := (p_from + p_to) / 2;
+    state text;
+    rule text;
+    message text;
+    detail text;
+    why jsonb;
+BEGIN
+    BEGIN
+        RETURN QUERY
+            SELECT r.ordinal, r.journal_id, true, NULL::jsonb
+              FROM ledger_post(p_book, p_booked_at, p_actor, p_from, p_to, p_ids, p_keys, p_hashes, p_kinds, p_value_on,
+                               p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount) r;
+        RETURN;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, rule = CONSTRAINT_NAME, message = MESSAGE_TEXT,
+                                detail = PG_EXCEPTION_DETAIL;
+        IF NOT ledger_is_refusal(state, rule) THEN
+            RAISE;
+        END IF;
+    END;
+    IF p_from = p_to THEN
+        why := CASE WHEN state = 'LB010' THEN detail::jsonb
+                    ELSE jsonb_build_object('state', state, 'rule', rule, 'message', message, 'detail', detail) END;
+        IF p_keep THEN
+            PERFORM ledger_keep_refusal(p_book, p_keys[p_from], p_hashes[p_from], why);
+        END IF;
+        RETURN QUERY SELECT p_from, NULL::uuid, state = 'LB010', why;
+        RETURN;
+    END IF;
+    -- Held until the end, and over all of this range, so that the halves cannot lock against another batch's order.
+    PERFORM 1 FROM ledger_balance b
+      WHERE b.account_id = ANY (ledger_accounts_of(e_journal, e_account, p_from, p_to))
+      ORDER BY b.account_id FOR NO KEY UPDATE;
+    RETURN QUERY
+        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_actor, p_from, halfway, p_ids, p_keys, p_hashes, p_kinds,
+                                         p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
+                                         e_account, e_amount) r;
+    RETURN QUERY
+        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_actor, halfway + 1, p_to, p_ids, p_keys, p_hashes, p_kinds,
+                                         p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
+                                         e_account, e_amount) r;
+END $$;
+
+-- Keep a refusal under its key, unless the key was answered before.
+CREATE OR REPLACE FUNCTION ledger_keep_refusal(p_book bigint, p_key text, p_hash bytea, p_why jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO ledger_key (book_id, key, body_hash, refusal)
+    SELECT p_book, p_key, p_hash, p_why WHERE p_why->>'state' NOT IN ('LB005', 'LB010') ON CONFLICT DO NOTHING
+$$;

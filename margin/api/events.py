@@ -15,10 +15,11 @@ from rest_framework.response import Response
 from ledger.core.api.pagination import KeyPagination, limit_of
 from ledger.core.api.requests import refuse_parameter
 from ledger.core.api.views import ApiView
-from ledger.core.events import read_events
 from ledger.core.models import Event
+from ledger.outbox import Cursor, read_events
+from ledger.outbox import cursor_of as place_of
 
-_CURSOR: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,18})\Z", re.ASCII)
+_CURSOR: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,20}|j[0-9a-f-]{36})\Z", re.ASCII)
 _START: Final = "0-0"
 
 
@@ -51,7 +52,8 @@ class EventPageSerializer(serializers.Serializer[Any]):
 
 
 def cursor_of(event: Event) -> str:
-    return f"{event.transaction}-{event.pk}"
+    transaction, place = place_of(event)
+    return f"{transaction}-{place.lstrip('0')}"
 
 
 @extend_schema_view(
@@ -94,8 +96,8 @@ class EventFeedView(ApiView):
         return super().known_parameters(method) | {"after", "limit"}
 
 
-def _position(cursor: str) -> tuple[int, int]:
+def _position(cursor: str) -> Cursor:
     match = _CURSOR.match(cursor)
     if match is None:
         raise refuse_parameter("after", _("This is not a cursor of ours."), "unknown_cursor")
-    return int(match[1]), int(match[2])
+    return int(match[1]), match[2] if match[2].startswith("j") else match[2].rjust(20, "0")

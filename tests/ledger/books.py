@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -64,6 +65,7 @@ def sql(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 def without_law(*statements: str) -> None:
     """Do what the owner of the tables can do: switch their triggers off, change, switch them on."""
+    # A partitioned table passes the switch on to its partitions.
     guarded = sql("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal")
     tables = [name for (name,) in guarded]
     sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -99,9 +101,14 @@ def raw_journal(book: Book, entries: int, **columns: object) -> str:
 
 def raw_entries(*rows: tuple[object, ...]) -> None:
     """Insert entries (journal, account, amount, balance after, version) in one statement by hand."""
-    marks = ", ".join(["(%s, %s, %s::text::numeric, %s::text::numeric, %s)"] * len(rows))
+    marks = ", ".join(["(%s, %s, %s, %s::text::numeric, %s::text::numeric, %s)"] * len(rows))
+    counted: Counter[object] = Counter()
+    values: list[object] = []
+    for journal, *row in rows:
+        counted[journal] += 1
+        values += [journal, counted[journal], *row]
     sql(
-        "INSERT INTO ledger_entry (journal_id, account_id, amount_atoms, balance_atoms, version)"
+        "INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)"
         f" VALUES {marks}",
-        *(value for row in rows for value in row),
+        *values,
     )

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from ledger import balances, posting
 from ledger.admin import scope, show
+from ledger.core.events import record_event
 from ledger.core.models import CalendarDay, Command, Event
 from ledger.models import Account, Asset, Book, Entry, Journal, Location
 
@@ -40,6 +41,7 @@ def books(book: Book) -> Book:
         body_hash="h",
         received_at="2022-05-12T09:30:00Z",
     )
+    record_event("ledger.audit.completed", None, actor="system")
     return book
 
 
@@ -124,7 +126,7 @@ def test_an_account_shows_what_stands_there_in_units_and_leads_to_its_entries(
     assert "BTC" not in lines
 
 
-def test_a_journal_shows_its_entries_and_leads_to_its_accounts_and_events(lam: Client, books: Book) -> None:
+def test_a_journal_shows_its_entries_and_leads_to_its_accounts(lam: Client, books: Book) -> None:
     journal = Journal.objects.get(idempotency_key="p1")
 
     text = read(lam, page(Journal, "change", journal.pk))
@@ -132,8 +134,6 @@ def test_a_journal_shows_its_entries_and_leads_to_its_accounts_and_events(lam: C
     assert text.count("1.50000000") >= 4
     for entry in journal.entries.all():
         assert page(Account, "change", entry.account_id) in text
-    assert f"{page(Event, 'changelist')}?q={journal.pk}" in text
-    assert str(journal.pk) in read(lam, f"{page(Event, 'changelist')}?q={journal.pk}")
 
 
 @pytest.mark.parametrize("query", ["d1", "H0001", "cause", "%", "0"])

@@ -59,7 +59,7 @@ def test_the_bank_test_every_snapshot_sums_to_what_was_there(book: Book) -> None
                 else:
                     to, of = pledged(giver, "BTC", place), pledged(taker, "BTC", place)
                     batch.append(move(key, to, of, f"0.{dice.randint(1, 99_999_999):08}"))
-            results = posting.post_independently(book, batch, actor=f"writer{seed}")
+            results = posting.post_each(book, batch, actor=f"writer{seed}")
             booked += sum(isinstance(result, posting.Posted) for result in results)
         return booked
 

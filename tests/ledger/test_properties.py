@@ -81,7 +81,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(batch=st.lists(wishes, min_size=1, max_size=3))
     def post_each_on_its_own(self, batch: list[Wish]) -> None:
-        results = posting.post_independently(self.book, [request_of(w) for w in batch], actor="ops")
+        results = posting.post_each(self.book, [request_of(w) for w in batch], actor="ops")
         for wish, result in zip(batch, results, strict=True):
             told = self.oracle.post_batch([wish])
             if isinstance(result, posting.Refused):

@@ -58,7 +58,7 @@ def bonus() -> CorporateAction:
 def run_until_killed(action: CorporateAction, call: int) -> None:
     """Carry an action out in a process that dies when it posts for the time `call`."""
     calls = count(1)
-    post = actions.post_independently
+    post = actions.post_each
 
     def dying(*arguments: Any, **options: Any) -> Any:
         if next(calls) == call:
@@ -66,7 +66,7 @@ def run_until_killed(action: CorporateAction, call: int) -> None:
         return post(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(actions, "post_independently", dying)
+        patch.setattr(actions, "post_each", dying)
         with pytest.raises(Killed):
             carry_out(action=action)
 

@@ -8,9 +8,10 @@ import pytest
 from django.db import connection, transaction
 
 from ledger.core import clock
-from ledger.core.events import read_events, record_event
+from ledger.core.events import record_event
 from ledger.core.models import Event
 from ledger.models import Book
+from ledger.outbox import START, Cursor, cursor_of, read_events
 
 NOON = datetime(2022, 5, 12, 4, tzinfo=UTC)
 
@@ -20,7 +21,7 @@ def harbour(db: None) -> Book:
     return Book.objects.create(code="HARBOUR", name="Harbour Securities")
 
 
-def topics(after: tuple[int, int] = (0, 0), limit: int = 100) -> list[str]:
+def topics(after: Cursor = START, limit: int = 100) -> list[str]:
     return [
         event.topic for event in read_events(after=after, limit=limit) if event.topic.startswith("story.")
     ]
@@ -78,8 +79,8 @@ def test_events_are_read_in_order_from_where_the_reader_stood() -> None:
 
     first = next(event for event in read_events() if event.topic == "story.a")
     assert topics() == ["story.a", "story.b", "story.c"]
-    assert topics(after=(first.transaction, first.pk)) == ["story.b", "story.c"]
-    assert topics(after=(first.transaction, first.pk), limit=1) == ["story.b"]
+    assert topics(after=cursor_of(first)) == ["story.b", "story.c"]
+    assert topics(after=cursor_of(first), limit=1) == ["story.b"]
 
 
 @pytest.mark.django_db(transaction=True)
