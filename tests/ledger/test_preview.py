@@ -1,0 +1,190 @@
+"""A preview says what posting then does, to the digit and to the word, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ledger import balances, posting
+from ledger.accounts import AccountKey
+from ledger.core.errors import Refusal
+from ledger.models import Account, Book, Journal, Location
+from ledger.posting import InsufficientBalance, JournalRequest, Posted, Refused
+from ledger.preview import Mode, Preview, post_as, preview
+
+from .books import BANK, account_id, cash, cash_in, cash_out, custody, move, pledge, pledged, sql
+from .test_properties import CHAN, LEE, request_of, wishes
+
+TABLES = ("ledger_journal", "ledger_entry", "ledger_key", "ledger_account", "ledger_balance", "core_event")
+
+
+def everything() -> list[Any]:
+    """The rows of every table a posting writes."""
+    return [sql(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES]
+
+
+def words_of(refusal: Refusal) -> tuple[object, ...]:
+    """A refusal without the numbers of journals and accounts that were made for it and undone."""
+    known = {str(n) for n in Account.objects.values_list("pk", flat=True)}
+    details = {n: v for n, v in refusal.details.items() if n != "account" or str(v) in known}
+    message = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", refusal.message)
+    return type(refusal), refusal.reason, refusal.field, message, details
+
+
+def told(book: Book, requests: Sequence[JournalRequest], mode: Mode) -> object:
+    """What a preview says, or why it refuses."""
+    try:
+        seen: Preview = preview(book, requests, actor="ops", mode=mode)
+    except Refusal as refusal:
+        return words_of(refusal)
+    results = [
+        (words_of(o.refusal) if o.refusal else None, o.is_replay, o.journal_id if o.is_replay else None)
+        for o in seen.outlooks
+    ]
+    return results, [(s.key, s.quantity, s.held, s.available, s.version) for s in seen.standings]
+
+
+def done(book: Book, requests: Sequence[JournalRequest], mode: Mode) -> object:
+    """What posting does, in the shape of :func:`told`."""
+    before = set(Journal.objects.values_list("pk", flat=True))
+    try:
+        with transaction.atomic():
+            posted = post_as(book, requests, actor="ops", mode=mode)
+    except Refusal as refusal:
+        return words_of(refusal)
+    results = []
+    for result in posted:
+        if isinstance(result, Refused):
+            results.append((words_of(result.refusal), result.is_replay, None))
+        else:
+            known = result.journal_id if result.journal_id in before else None
+            results.append((None, result.is_replay, known))
+    keys = {leg.account for request in requests for leg in request.legs}
+    found = [s for s in balances.standings(book, with_empty=True) if s.key in keys]
+    return results, [(s.key, s.quantity, s.held, s.available, s.version) for s in found]
+
+
+freezes = st.dictionaries(
+    st.sampled_from([cash(CHAN), cash(LEE), pledged(CHAN)]), st.sampled_from(["debit", "all"]), max_size=1
+)
+
+
+@pytest.mark.django_db
+@settings(deadline=None, max_examples=120, suppress_health_check=list(HealthCheck))
+@given(
+    batch=st.lists(wishes, min_size=1, max_size=5),
+    earlier=st.lists(wishes, max_size=2),
+    frozen=freezes,
+    mode=st.sampled_from(Mode),
+)
+def test_a_preview_equals_the_posting_after_it(
+    book: Book, batch: list[Any], earlier: list[Any], frozen: dict[AccountKey, str], mode: Mode
+) -> None:
+    Location.objects.get_or_create(code="COLD", defaults={"name": "Cold store", "kind": "custodian"})
+    with transaction.atomic():
+        opening = [cash_in("o1", CHAN, "6.00"), cash_in("o2", LEE, "4.00"), pledge("o3", CHAN, "0.00000500")]
+        posting.post_batch(book, opening, actor="ops")
+        posting.post_each(book, [request_of(wish) for wish in earlier], actor="ops")
+        for key, state in frozen.items():
+            Account.objects.filter(pk=account_id(book, key)).update(freeze=state)
+        before = everything()
+
+        said = told(book, [request_of(wish) for wish in batch], mode)
+
+        assert everything() == before
+        assert said == done(book, [request_of(wish) for wish in batch], mode)
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_preview_leaves_no_row_no_account_and_no_used_key(book: Book) -> None:
+    posting.post(book, cash_in("d1", CHAN, "100.00"), actor="ops")
+    wish = [cash_in("d2", LEE, "40.00"), cash_out("w1", CHAN, "130.00")]
+    before = everything()
+
+    seen = preview(book, wish, actor="ops", mode=Mode.INDEPENDENT)
+
+    assert everything() == before
+    new, refused = seen.outlooks
+    assert (new.refusal, new.is_replay, new.journal_id) == (None, False, None)
+    assert isinstance(refused.refusal, InsufficientBalance)
+    assert {s.key: s.quantity for s in seen.standings} == {
+        BANK: Decimal("140.00"),
+        cash(CHAN): Decimal("100.00"),
+        cash(LEE): Decimal("40.00"),
+    }
+    # The account that the preview opened is forgotten by this process too.
+    posted = posting.post_each(book, wish, actor="ops")
+    assert isinstance(posted[0], Posted)
+    assert not posted[0].is_replay
+    assert balances.holding(book, cash(LEE)) == Decimal("40.00")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_or_none_is_refused_in_the_words_of_the_posting(book: Book) -> None:
+    posting.post(book, cash_in("d1", CHAN, "100.00"), actor="ops")
+    wish = [cash_in("d2", LEE, "40.00"), cash_out("w1", CHAN, "130.00")]
+
+    with pytest.raises(InsufficientBalance) as said:
+        preview(book, wish, actor="ops", mode=Mode.ALL_OR_NONE)
+    with pytest.raises(InsufficientBalance) as done_then:
+        posting.post_batch(book, wish, actor="ops")
+
+    assert words_of(said.value) == words_of(done_then.value)
+
+
+@pytest.mark.django_db
+def test_a_key_given_twice_in_one_batch_shows_as_one_effect(book: Book) -> None:
+    twice = [cash_in("d1", CHAN, "100.00"), cash_in("d1", CHAN, "100.00")]
+
+    seen = preview(book, twice, actor="ops", mode=Mode.ALL_OR_NONE)
+
+    assert [(o.is_replay, o.journal_id) for o in seen.outlooks] == [(False, None), (True, None)]
+    assert {s.key: s.quantity for s in seen.standings}[cash(CHAN)] == Decimal("100.00")
+
+
+@pytest.mark.django_db
+def test_what_is_known_already_is_named(book: Book) -> None:
+    [posted] = posting.post_batch(book, [cash_in("d1", CHAN, "100.00")], actor="ops")
+
+    seen = preview(book, [cash_in("d1", CHAN, "100.00")], actor="ops", mode=Mode.INDEPENDENT)
+
+    assert [(o.is_replay, o.journal_id) for o in seen.outlooks] == [(True, posted.journal_id)]
+
+
+@pytest.mark.django_db
+def test_an_account_shows_what_all_its_slots_would_hold(book: Book) -> None:
+    posting.post(book, move("s1", BANK._replace(slot=3), cash(CHAN), "10.00"), actor="ops")
+    posting.post(book, move("s2", BANK._replace(slot=5), cash(CHAN), "20.00"), actor="ops")
+
+    seen = preview(book, [cash_in("s3", CHAN, "1.00")], actor="ops", mode=Mode.ALL_OR_NONE)
+
+    assert {s.key: s.quantity for s in seen.standings} == {
+        BANK: Decimal("31.00"),
+        cash(CHAN): Decimal("31.00"),
+    }
+
+
+@pytest.mark.django_db
+def test_what_is_held_is_not_available(book: Book) -> None:
+    posting.post_batch(book, [cash_in("d1", CHAN, "100.00"), pledge("p1", CHAN, "2")], actor="ops")
+    sql(
+        "INSERT INTO ledger_hold (id, book_id, group_id, idempotency_key, body_hash, debit_account_id,"
+        " credit_account_id, amount_atoms, state, placed_at, actor, reason)"
+        " VALUES (gen_random_uuid(), %s, gen_random_uuid(), 'h1', '\\x00', %s, %s, 50000000, 'active', now(), 'ops', '')",
+        book.pk,
+        account_id(book, pledged(CHAN)),
+        account_id(book, custody()),
+    )
+
+    seen = preview(book, [pledge("p2", CHAN, "1")], actor="ops", mode=Mode.ALL_OR_NONE)
+
+    [coins] = [s for s in seen.standings if s.key == pledged(CHAN)]
+    assert (coins.quantity, coins.held, coins.available) == (Decimal("3"), Decimal("0.5"), Decimal("2.5"))
