@@ -200,36 +200,37 @@ class _Outcome:
             if why is None:
                 self.results[position] = Posted(journal_id, is_known)
             else:
-                self.results[position] = Refused(self._in_words(Fault.kept(why)), is_known)
+                self.results[position] = Refused(self._in_words(why, self.requests[position]), is_known)
 
     def of_newcomer(self, position: int) -> None:
         """Post one request that opens an account, by itself: a refusal undoes the opening too."""
         request = self.requests[position]
-        savepoint = transaction.savepoint()
         try:
-            batch = Batch(resolve(self.book, {leg.account for leg in request.legs}), [request])
+            # A savepoint by hand would let what the undone transaction opened be remembered.
+            with transaction.atomic():
+                batch = Batch(resolve(self.book, {leg.account for leg in request.legs}), [request])
+                rows = self._call(batch)
+                transaction.set_rollback(bool(rows) and rows[0][3] is not None)
         except Refusal as refusal:
-            transaction.savepoint_rollback(savepoint)
             self.results[position] = Refused(refusal)
             return
-        rows = self._call(batch)
         if not rows:
             self.results[position] = Posted(batch.ids[0], False)
-        elif rows[0][3] is None:
-            self.results[position] = Posted(rows[0][1], True)
-        else:
-            transaction.savepoint_rollback(savepoint)
-            self.results[position] = Refused(self._in_words(Fault.kept(rows[0][3])), rows[0][2])
-            if self.keeps_refusals:
-                _execute(_KEEP_REFUSAL, [self.book.pk, request.key, batch.hashes[0], rows[0][3]])
             return
-        transaction.savepoint_commit(savepoint)
+        [[_number, journal_id, is_known, why]] = rows
+        if why is None:
+            self.results[position] = Posted(journal_id, True)
+            return
+        self.results[position] = Refused(self._in_words(why, self.requests[position]), is_known)
+        if self.keeps_refusals:
+            _execute(_KEEP_REFUSAL, [self.book.pk, request.key, batch.hashes[0], why])
 
     def _call(self, batch: Batch) -> list[tuple[Any, ...]]:
         return _execute(_POST_EACH, [self.keeps_refusals, *_parameters(self.book, self.actor, batch)])
 
-    def _in_words(self, fault: Fault) -> Refusal:
-        found = _key_reused(self.book, fault, self.requests) if fault.state == "LB005" else refusal_of(fault)
+    def _in_words(self, why: str, request: JournalRequest) -> Refusal:
+        fault = Fault.kept(why)
+        found = _key_reused(self.book, fault, [request]) if fault.state == "LB005" else refusal_of(fault)
         if found is None:
             raise TypeError(f"a refusal nobody can read: {fault}")
         return found
@@ -332,9 +333,12 @@ def _key_reused(book: Book, fault: Fault, requests: Iterable[JournalRequest]) ->
         bodies.insert(0, _recorded_body(known))
     names = {name for told in bodies for name in told}
     differing = sorted(name for name in names if any(t.get(name) != bodies[0].get(name) for t in bodies))
+    words = _("The key %(key)s was used before with another body; these differ: %(fields)s.")
+    if not differing:
+        # Of a wish that was refused only the hash of its body is known.
+        words = _("The key %(key)s was used before with another body.")
     return KeyReused(
-        _("The key %(key)s was used before with another body; these differ: %(fields)s.")
-        % {"key": key, "fields": ", ".join(differing)},
+        words % {"key": key, "fields": ", ".join(differing)},
         field="key",
         differing=differing,
         **({"journal": str(known.pk)} if known else {}),
