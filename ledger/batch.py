@@ -24,10 +24,13 @@ from .requests import ATOMS_DIGITS_MAX, AccountKey, JournalRequest, hash_of, mer
 class Batch:
     """Journals whose accounts are known, in the order in which they are to be booked."""
 
-    def __init__(self, accounts: Mapping[AccountKey, Found], requests: Sequence[JournalRequest] = ()) -> None:
+    def __init__(
+        self, accounts: Mapping[AccountKey, Found], requests: Sequence[JournalRequest] = (), actor: str = ""
+    ) -> None:
         self.accounts = accounts
         self.requests: list[JournalRequest] = []
         self.hashes: list[bytes] = []
+        self.actors: list[str] = []
         self._journals: list[int] = []
         self._positions: list[int] = []
         self._account_ids: list[int] = []
@@ -35,7 +38,7 @@ class Batch:
         self._counts: list[int] = []
         self._ids: list[UUID] = []
         for request in requests:
-            self.add(request)
+            self.add(request, actor)
 
     @property
     def ids(self) -> list[UUID]:
@@ -44,7 +47,7 @@ class Batch:
             self._ids = uuid7s(len(self.requests))
         return self._ids
 
-    def add(self, request: JournalRequest) -> None:
+    def add(self, request: JournalRequest, actor: str) -> None:
         """Take a journal in. Raises :class:`Invalid`, and takes nothing, when its shape or a quantity is wrong."""
         accounts = self.accounts
         legs = []
@@ -57,6 +60,7 @@ class Batch:
             legs.append((found.parts, found.quoted, quantity))
         self.hashes.append(hash_of(request, legs))
         self.requests.append(request)
+        self.actors.append(actor)
         self._counts.append(len(ids))
         self._journals += [len(self.requests)] * len(ids)
         self._positions += range(1, len(ids) + 1)
@@ -70,6 +74,7 @@ class Batch:
             "{" + ",".join([journal_id.hex for journal_id in self.ids]) + "}",
             _texts("key", [request.key for request in requests]),
             "{" + ",".join([f'"\\\\x{digest.hex()}"' for digest in self.hashes]) + "}",
+            _texts("actor", self.actors),
             _texts("kind", [request.kind for request in requests]),
             "{" + ",".join([request.value_on.isoformat() for request in requests]) + "}",
             _texts("cause", [request.cause for request in requests]),

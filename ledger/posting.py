@@ -20,7 +20,7 @@ that remember their own reply, and jobs that must be able to try again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -33,7 +33,7 @@ from django.utils.translation import gettext as _
 from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
 
-from .accounts import resolve
+from .accounts import Found, resolve
 from .batch import Batch
 from .models import Book, Journal, PostingKey
 from .refusals import (
@@ -113,10 +113,17 @@ def post_each(
     its key; without `keeps_refusals`, for jobs that try again, not even that. Raises only what is no refusal, and
     :class:`Invalid` for a batch that is too large.
     """
+    return post_each_for(book, requests, [actor] * len(requests), keeps_refusals=keeps_refusals)
+
+
+def post_each_for(
+    book: Book, requests: Sequence[JournalRequest], actors: Sequence[str], *, keeps_refusals: bool = True
+) -> list[Posted | Refused]:
+    """Do what :func:`post_each` does for requests of several actors, one for each."""
     if not requests:
         return []
     check_size(len(requests))
-    return _attempt(lambda: _post_each(_Outcome(book, requests, actor, keeps_refusals)), requests, book)
+    return _attempt(lambda: _post_each(_Outcome(book, requests, actors, keeps_refusals)), requests, book)
 
 
 def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], book: Book) -> Result:
@@ -145,11 +152,11 @@ def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> l
     accounts = resolve(book, keys, may_open=False)
     if connection.in_atomic_block or len(accounts) < len(keys):
         with transaction.atomic():
-            batch = Batch(resolve(book, keys), requests)
-            known = dict(_call(_POST, book, actor, batch))
+            batch = Batch(resolve(book, keys), requests, actor)
+            known = dict(_execute(_POST, _parameters(book, batch)))
     else:
-        batch = Batch(accounts, requests)
-        known = dict(_call(_POST, book, actor, batch))
+        batch = Batch(accounts, requests, actor)
+        known = dict(_execute(_POST, _parameters(book, batch)))
     return [
         Posted(known[number], True) if number in known else Posted(journal_id, False)
         for number, journal_id in enumerate(batch.ids, start=1)
@@ -160,33 +167,41 @@ def _post_each(outcome: _Outcome) -> list[Posted | Refused]:
     requests = outcome.requests
     keys = {leg.account for request in requests for leg in request.legs}
     accounts = resolve(outcome.book, keys, may_open=False)
-    with transaction.atomic():
-        batch = Batch(accounts)
-        run: list[int] = []
-        for position, request in enumerate(requests):
-            if all(leg.account in accounts for leg in request.legs):
-                try:
-                    batch.add(request)
-                    run.append(position)
-                except Refusal as refusal:
-                    outcome.results[position] = Refused(refusal)
-            else:
-                outcome.of_run(batch, run)
-                outcome.of_newcomer(position)
-                batch, run = Batch(accounts), []
-        outcome.of_run(batch, run)
+    if len(accounts) == len(keys) and not connection.in_atomic_block:
+        # One call is its own commit.
+        _post_in_runs(outcome, accounts)
+    else:
+        with transaction.atomic():
+            _post_in_runs(outcome, accounts)
     return [outcome.results[position] for position in range(len(requests))]
+
+
+def _post_in_runs(outcome: _Outcome, accounts: Mapping[AccountKey, Found]) -> None:
+    batch = Batch(accounts)
+    run: list[int] = []
+    for position, request in enumerate(outcome.requests):
+        if all(leg.account in accounts for leg in request.legs):
+            try:
+                batch.add(request, outcome.actors[position])
+                run.append(position)
+            except Refusal as refusal:
+                outcome.results[position] = Refused(refusal)
+        else:
+            outcome.of_run(batch, run)
+            outcome.of_newcomer(position)
+            batch, run = Batch(accounts), []
+    outcome.of_run(batch, run)
 
 
 class _Outcome:
     """The results of an independent batch, as its runs come back."""
 
     def __init__(
-        self, book: Book, requests: Sequence[JournalRequest], actor: str, keeps_refusals: bool
+        self, book: Book, requests: Sequence[JournalRequest], actors: Sequence[str], keeps_refusals: bool
     ) -> None:
         self.book = book
         self.requests = requests
-        self.actor = actor
+        self.actors = actors
         self.keeps_refusals = keeps_refusals
         self.results: dict[int, Posted | Refused] = {}
 
@@ -208,7 +223,8 @@ class _Outcome:
         try:
             # A savepoint by hand would let what the undone transaction opened be remembered.
             with transaction.atomic():
-                batch = Batch(resolve(self.book, {leg.account for leg in request.legs}), [request])
+                accounts = resolve(self.book, {leg.account for leg in request.legs})
+                batch = Batch(accounts, [request], self.actors[position])
                 rows = self._call(batch)
                 transaction.set_rollback(bool(rows) and rows[0][3] is not None)
         except Refusal as refusal:
@@ -226,7 +242,7 @@ class _Outcome:
             _execute(_KEEP_REFUSAL, [self.book.pk, request.key, batch.hashes[0], why])
 
     def _call(self, batch: Batch) -> list[tuple[Any, ...]]:
-        return _execute(_POST_EACH, [self.keeps_refusals, *_parameters(self.book, self.actor, batch)])
+        return _execute(_POST_EACH, [self.keeps_refusals, *_parameters(self.book, batch)])
 
     def _in_words(self, why: str, request: JournalRequest) -> Refusal:
         fault = Fault.kept(why)
@@ -297,7 +313,7 @@ def _opposite(journal: Journal, part: Sequence[Leg]) -> list[Leg]:
 
 
 _PARAMETERS: Final = (
-    "%s::bigint, %s::timestamptz, %s::text, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[],"
+    "%s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[], %s::text[],"
     " %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[], %s::integer[], %s::smallint[],"
     " %s::bigint[], %s::numeric[]::atoms[]"
 )
@@ -308,12 +324,8 @@ _POST_EACH: Final = (
 _KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
 
 
-def _call(statement: str, book: Book, actor: str, batch: Batch) -> list[tuple[Any, ...]]:
-    return _execute(statement, _parameters(book, actor, batch))
-
-
-def _parameters(book: Book, actor: str, batch: Batch) -> list[Any]:
-    return [book.pk, clock.now(), actor, 1, len(batch.ids), *batch.columns()]
+def _parameters(book: Book, batch: Batch) -> list[Any]:
+    return [book.pk, clock.now(), 1, len(batch.ids), *batch.columns()]
 
 
 def _execute(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:

@@ -39,82 +39,82 @@ END $$;
 CREATE OR REPLACE TRIGGER ledger_book_closes_alone BEFORE UPDATE OF closed_through ON ledger_book
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_close_period();
 
--- Plans are kept for the session and serve one journal and thousands alike. So every join is a look-up by key, and months
--- are named by parameters, which lets the executor open the one that is meant and not all of them.
+-- Whatever the size of the set: one pass that moves the balances and gives back what it moved, and one look at the journals.
+-- Plans are kept for the session and serve one journal and thousands alike, so every join is a look-up by key, and months are
+-- named by parameters: the executor then opens only the one that is meant.
 CREATE OR REPLACE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
-    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_nestloop = on SET plan_cache_mode = force_generic_plan
-AS $$
+    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    given record;
+    ids uuid[];
+    counts bigint[];
+    entry_total bigint;
     journals record;
-    entries_moved bigint;
+    moved record;
 BEGIN
-    -- L1: each journal sums to zero per asset and place; and what L2 has to know of it.
-    SELECT array_agg(a.journal_id ORDER BY a.journal_id) AS ids, array_agg(a.entries ORDER BY a.journal_id) AS counts,
-           coalesce(sum(a.entries), 0) AS entries, bool_and(a.balances) AS balances, bool_and(a.is_whole) AS is_whole,
-           min(a.book_low) AS book_low, max(a.book_high) AS book_high
-      INTO given
-      FROM (SELECT g.journal_id, sum(g.entries)::bigint AS entries, bool_and(g.total = 0) AS balances,
-                   min(g.low) = 1 AND max(g.high) = sum(g.entries) AND sum(g.accounts) = sum(g.entries)
-                   AND min(g.book_low) = max(g.book_high) AS is_whole,
-                   min(g.book_low) AS book_low, max(g.book_high) AS book_high
-              FROM (SELECT n.journal_id, count(*) AS entries, count(c.id) AS accounts, min(n.position) AS low,
-                           max(n.position) AS high, min(c.book_id) AS book_low, max(c.book_id) AS book_high,
-                           sum(n.amount_atoms) AS total
-                      FROM added n LEFT JOIN ledger_account c ON c.id = n.account_id
-                     GROUP BY n.journal_id, c.asset_id, c.stock_location_id) g
-             GROUP BY g.journal_id) a;
-    IF given.entries = 0 THEN
+    SELECT array_agg(g.journal_id ORDER BY g.journal_id), array_agg(g.entries ORDER BY g.journal_id), sum(g.entries)
+      INTO ids, counts, entry_total
+      FROM (SELECT journal_id, CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END AS entries
+              FROM added GROUP BY journal_id) g;
+    IF ids IS NULL THEN
         RETURN NULL;
     END IF;
 
     -- L2, L12 and what else the journals ask for.
-    SELECT count(*) FILTER (WHERE j.transaction = pg_current_xact_id() AND j.entry_count = a.entries
-                                  AND j.book_id BETWEEN given.book_low AND given.book_high) AS whole,
-           bool_or(j.hold_id IS NOT NULL) AS have_hold, bool_or(j.reversal_of_id IS NOT NULL) AS have_reversal,
-           bool_or(j.value_on <= b.closed_through) AS are_late
-      INTO journals
-      FROM unnest(given.ids, given.counts) AS a(id, entries)
-      JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN given.ids[1] AND given.ids[cardinality(given.ids)]
-      JOIN ledger_book b ON b.id = j.book_id;
-    IF NOT given.is_whole OR journals.whole < cardinality(given.ids)
-       OR (given.book_low < given.book_high AND NOT ledger_is_in_its_book(given.ids)) THEN
-        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book',
-            CASE cardinality(given.ids) WHEN 1 THEN given.ids[1]::text ELSE format('one of %s', cardinality(given.ids)) END
-            USING ERRCODE = 'LB003';
+    IF cardinality(ids) = 1 THEN
+        SELECT (j.transaction = pg_current_xact_id() AND j.entry_count = counts[1])::integer::bigint AS whole,
+               j.book_id AS book_low, j.book_id AS book_high, j.hold_id IS NOT NULL AS have_hold,
+               j.reversal_of_id IS NOT NULL AS have_reversal,
+               j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id) AS are_late
+          INTO journals
+          FROM ledger_journal j WHERE j.id = ids[1];
+    ELSE
+        SELECT count(*) FILTER (WHERE j.transaction = pg_current_xact_id() AND j.entry_count = a.entries) AS whole,
+               min(j.book_id) AS book_low, max(j.book_id) AS book_high, bool_or(j.hold_id IS NOT NULL) AS have_hold,
+               bool_or(j.reversal_of_id IS NOT NULL) AS have_reversal,
+               bool_or(j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id)) AS are_late
+          INTO journals
+          FROM unnest(ids, counts) AS a(id, entries)
+          JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN ids[1] AND ids[cardinality(ids)];
     END IF;
-    IF NOT given.balances THEN
-        PERFORM ledger_say_what_does_not_balance((SELECT array_agg(journal_id) FROM added),
-            (SELECT array_agg(account_id) FROM added), (SELECT array_agg(amount_atoms) FROM added));
+    IF journals.whole IS DISTINCT FROM cardinality(ids) THEN
+        PERFORM ledger_say_what_is_not_whole(ids, counts);
     END IF;
     IF journals.are_late THEN
         RAISE EXCEPTION 'the value date lies in a closed period' USING ERRCODE = 'LB008',
             DETAIL = (SELECT json_build_object('closed_through', max(closed_through)) FROM ledger_book
-                       WHERE id BETWEEN given.book_low AND given.book_high);
+                       WHERE id BETWEEN journals.book_low AND journals.book_high);
     END IF;
 
     -- What a journal posts of a hold is let go before the balance moves, for both count in the same bound.
     IF journals.have_hold THEN
-        PERFORM ledger_post_holds(given.ids);
+        PERFORM ledger_post_holds(ids);
     END IF;
 
     -- L3, L7: versions continue, every entry states the running sum, and none leaves the bounds, so that a batch cannot
-    -- dip below a floor on its way. One update per balance.
-    IF cardinality(given.ids) = 1 THEN
-        UPDATE ledger_balance b
-           SET net_atoms = n.balance_atoms, version = n.version
-          FROM added n JOIN ledger_account c ON c.id = n.account_id
-         WHERE b.account_id = n.account_id
-           AND n.version = b.version + 1
-           AND n.balance_atoms = b.net_atoms + n.amount_atoms
-           AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
-           AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
-           AND (c.freeze = 'none' OR (c.freeze = 'debit' AND n.amount_atoms < 0)
-                OR (c.freeze = 'credit' AND n.amount_atoms > 0))
-           AND c.closed_at IS NULL;
-        GET DIAGNOSTICS entries_moved = ROW_COUNT;
+    -- dip below a floor on its way. One update per balance; what it gives back must balance (L1) and be of one book.
+    IF cardinality(ids) = 1 THEN
+        WITH moved_now AS (
+            UPDATE ledger_balance b
+               SET net_atoms = n.balance_atoms, version = n.version
+              FROM added n
+              JOIN ledger_account c ON c.id = n.account_id
+             WHERE b.account_id = n.account_id
+               AND n.version = b.version + 1
+               AND n.balance_atoms = b.net_atoms + n.amount_atoms
+               AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
+               AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
+               AND (c.freeze = 'none' OR (c.freeze = 'debit' AND n.amount_atoms < 0)
+                    OR (c.freeze = 'credit' AND n.amount_atoms > 0))
+               AND c.closed_at IS NULL
+            RETURNING c.asset_id, c.stock_location_id, c.book_id, n.amount_atoms
+        )
+        SELECT coalesce(sum(g.entries), 0)::bigint AS entries, coalesce(bool_and(g.total = 0), true) AS balances,
+               coalesce(bool_and(g.book_low = journals.book_low AND g.book_high = journals.book_low), true) AS is_one_book
+          INTO moved
+          FROM (SELECT count(*) AS entries, sum(amount_atoms) AS total, min(book_id) AS book_low, max(book_id) AS book_high
+                  FROM moved_now GROUP BY asset_id, stock_location_id) g;
     ELSE
-        WITH moved AS (
+        WITH moved_now AS (
             UPDATE ledger_balance b
                SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
               FROM (SELECT r.account_id, sum(r.amount_atoms) AS total, count(*) AS entries,
@@ -140,36 +140,73 @@ BEGIN
                AND (c.freeze = 'none' OR (c.freeze = 'debit' AND NOT m.is_debited)
                     OR (c.freeze = 'credit' AND NOT m.is_credited))
                AND c.closed_at IS NULL
-            RETURNING m.entries
+            RETURNING m.entries, c.book_id
+        ), by_journal AS (
+            SELECT n.journal_id, c.asset_id, c.stock_location_id, sum(n.amount_atoms) AS total
+              FROM added n JOIN ledger_account c ON c.id = n.account_id
+             GROUP BY n.journal_id, c.asset_id, c.stock_location_id
         )
-        SELECT coalesce(sum(entries), 0) INTO entries_moved FROM moved;
+        SELECT coalesce((SELECT sum(entries) FROM moved_now), 0)::bigint AS entries,
+               NOT EXISTS (SELECT FROM by_journal WHERE total <> 0) AS balances,
+               coalesce((SELECT bool_and(book_id = journals.book_low) FROM moved_now), true) AS is_one_book
+          INTO moved;
     END IF;
-    IF entries_moved <> given.entries THEN
+    IF NOT moved.balances OR moved.entries <> entry_total THEN
+        PERFORM ledger_say_what_does_not_balance((SELECT array_agg(journal_id) FROM added),
+            (SELECT array_agg(account_id) FROM added), (SELECT array_agg(amount_atoms) FROM added));
+    END IF;
+    IF moved.entries <> entry_total THEN
         PERFORM ledger_say_what_stands_in_the_way(
             (SELECT array_agg(account_id ORDER BY account_id, version) FROM added),
             (SELECT array_agg(amount_atoms ORDER BY account_id, version) FROM added),
             (SELECT array_agg(balance_atoms ORDER BY account_id, version) FROM added));
     END IF;
+    IF NOT moved.is_one_book OR journals.book_low < journals.book_high THEN
+        PERFORM ledger_check_books(ids);
+    END IF;
 
     -- L4, after the balances are locked: two part reversals of one journal cannot both find room.
     IF journals.have_reversal THEN
-        PERFORM ledger_check_reversals(given.ids);
+        PERFORM ledger_check_reversals(ids);
     END IF;
     RETURN NULL;
 END $$;
 
--- Sets of several books are rare enough to be looked at journal by journal.
-CREATE OR REPLACE FUNCTION ledger_is_in_its_book(p_journals uuid[]) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT NOT EXISTS (SELECT FROM ledger_journal j JOIN ledger_entry e ON e.journal_id = j.id
-                         JOIN ledger_account c ON c.id = e.account_id
-                        WHERE j.id = ANY (p_journals) AND c.book_id <> j.book_id)
-$$;
+CREATE OR REPLACE FUNCTION ledger_say_what_is_not_whole(p_journals uuid[], p_counts bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book',
+        (SELECT a.id FROM unnest(p_journals, p_counts) AS a(id, entries)
+          WHERE NOT EXISTS (SELECT FROM ledger_journal j WHERE j.id = a.id AND j.transaction = pg_current_xact_id()
+                               AND j.entry_count = a.entries) LIMIT 1)
+        USING ERRCODE = 'LB003';
+END $$;
+
+-- Sets of several books are rare enough to be looked at entry by entry.
+CREATE OR REPLACE FUNCTION ledger_check_books(p_journals uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    broken uuid;
+BEGIN
+    SELECT j.id INTO broken
+      FROM ledger_journal j JOIN ledger_entry e ON e.journal_id = j.id JOIN ledger_account c ON c.id = e.account_id
+     WHERE j.id = ANY (p_journals) AND c.book_id <> j.book_id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken
+            USING ERRCODE = 'LB003';
+    END IF;
+END $$;
 
 CREATE OR REPLACE FUNCTION ledger_say_what_does_not_balance(p_journals uuid[], p_accounts bigint[], p_amounts atoms[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     broken record;
 BEGIN
+    SELECT n.journal INTO broken FROM unnest(p_journals, p_accounts) AS n(journal, account)
+     WHERE NOT EXISTS (SELECT FROM ledger_account c WHERE c.id = n.account) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entries of journal % must come whole, once, with their journal and in its book', broken.journal
+            USING ERRCODE = 'LB003';
+    END IF;
     SELECT n.journal, s.code AS asset_code, l.code AS location_code, sum(n.amount) AS total INTO broken
       FROM unnest(p_journals, p_accounts, p_amounts) AS n(journal, account, amount)
       JOIN ledger_account c ON c.id = n.account
@@ -179,9 +216,11 @@ BEGIN
     HAVING sum(n.amount) <> 0
      ORDER BY n.journal
      LIMIT 1;
-    RAISE EXCEPTION 'journal % does not balance in % at %: off by % atoms',
-        broken.journal, broken.asset_code, coalesce(broken.location_code, 'any location'), broken.total
-        USING ERRCODE = 'LB001';
+    IF FOUND THEN
+        RAISE EXCEPTION 'journal % does not balance in % at %: off by % atoms',
+            broken.journal, broken.asset_code, coalesce(broken.location_code, 'any location'), broken.total
+            USING ERRCODE = 'LB001';
+    END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION ledger_check_reversals(p_journals uuid[]) RETURNS void LANGUAGE plpgsql AS $$

@@ -4,27 +4,27 @@ RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(account) FROM unnest(e_journal, e_account) AS e(journal, account) WHERE journal BETWEEN p_from AND p_to
 $$;
 
--- The one way in: a batch of journals in three statements and one commit.
+-- The one way in: a batch of journals in four statements and one commit.
 --
 --   1  claim     keys, in their own order; known keys are answered from what they did before
 --   2  journals  of the keys that were claimed
---   3  entries   with running balances and versions, under locks on the balances of the whole batch, sorted by account: a
---                locking SELECT gives the newest row, not that of the statement's snapshot. Then the law, a trigger on
+--   3  lock      the balances of the whole batch, sorted by account, in a statement of its own: no deadlock by order
+--   4  entries   with running balances and versions over the fresh snapshot after the lock. Then the law, a trigger on
 --                entries, checks the set and moves each balance once (law.sql)
 --
--- A plan is kept for the session and serves singles and large batches alike, so nested loops are out: they are what turns
--- a plan made for one journal into one that takes a second for a thousand.
+-- Plans are kept for the session and serve one journal and thousands alike, so rows are looked up by key and nothing is
+-- joined whose size a plan made for one journal would get wrong.
 --
 -- A journal is its own row of the outbox: it carries the transaction that wrote it (see ledger/outbox.py).
 -- Journals are given as parallel arrays; entries name their journal by its position, counted from 1. Only what was not
 -- booked now is returned: journals known before. Everything between `p_from` and `p_to` is booked, or nothing is.
 CREATE OR REPLACE FUNCTION ledger_post(
-    p_book bigint, p_booked_at timestamptz, p_actor text, p_from integer, p_to integer,
-    p_ids uuid[], p_keys text[], p_hashes bytea[], p_kinds text[], p_value_on date[],
+    p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
+    p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
     e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
     SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     fresh boolean[];
@@ -63,27 +63,24 @@ BEGIN
     IF fresh_count > 0 THEN
         INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor, cause,
                                     narrative, entry_count, reversal_of_id, hold_id)
-        SELECT g.id, p_book, g.key, g.hash, g.kind, g.value_on, p_booked_at, p_actor, g.cause, g.narrative, g.entries,
+        SELECT g.id, p_book, g.key, g.hash, g.kind, g.value_on, p_booked_at, g.actor, g.cause, g.narrative, g.entries,
                g.reversal_of, g.hold
-          FROM unnest(p_ids, p_keys, p_hashes, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of,
+          FROM unnest(p_ids, p_keys, p_hashes, p_actors, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of,
                       p_holds)
-               WITH ORDINALITY AS g(id, key, hash, kind, value_on, cause, narrative, entries, reversal_of, hold, n)
+               WITH ORDINALITY AS g(id, key, hash, actor, kind, value_on, cause, narrative, entries, reversal_of, hold, n)
          WHERE g.n BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[g.n]);
 
         IF p_from > 1 OR p_to < cardinality(p_ids) THEN
             accounts := ledger_accounts_of(e_journal, e_account, p_from, p_to);
         END IF;
-        WITH locked AS MATERIALIZED (
-            SELECT b.account_id, b.net_atoms, b.version FROM ledger_balance b
-             WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE
-        )
+        PERFORM 1 FROM ledger_balance b WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE;
         INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
         SELECT p_ids[e.journal], e.position, e.account, e.amount,
                b.net_atoms + sum(e.amount) OVER running,
                b.version + row_number() OVER running
           FROM unnest(e_journal, e_position, e_account, e_amount)
                WITH ORDINALITY AS e(journal, position, account, amount, n)
-          JOIN locked b ON b.account_id = e.account
+         CROSS JOIN LATERAL (SELECT net_atoms, version FROM ledger_balance WHERE account_id = e.account OFFSET 0) b
          WHERE e.journal BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[e.journal])
         WINDOW running AS (PARTITION BY e.account ORDER BY e.n);
     END IF;
@@ -107,8 +104,8 @@ $$;
 -- usual case costs what a batch does and k refusals cost k searches. The outcome is that of posting one after another,
 -- because the law checks every running balance.
 CREATE OR REPLACE FUNCTION ledger_post_each(
-    p_keep boolean, p_book bigint, p_booked_at timestamptz, p_actor text, p_from integer, p_to integer,
-    p_ids uuid[], p_keys text[], p_hashes bytea[], p_kinds text[], p_value_on date[],
+    p_keep boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
+    p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
     e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid, is_known boolean, refusal jsonb)
@@ -124,7 +121,7 @@ BEGIN
     BEGIN
         RETURN QUERY
             SELECT r.ordinal, r.journal_id, true, NULL::jsonb
-              FROM ledger_post(p_book, p_booked_at, p_actor, p_from, p_to, p_ids, p_keys, p_hashes, p_kinds, p_value_on,
+              FROM ledger_post(p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds, p_value_on,
                                p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount) r;
         RETURN;
     EXCEPTION WHEN OTHERS THEN
@@ -148,11 +145,11 @@ BEGIN
       WHERE b.account_id = ANY (ledger_accounts_of(e_journal, e_account, p_from, p_to))
       ORDER BY b.account_id FOR NO KEY UPDATE;
     RETURN QUERY
-        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_actor, p_from, halfway, p_ids, p_keys, p_hashes, p_kinds,
+        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_from, halfway, p_ids, p_keys, p_hashes, p_actors, p_kinds,
                                          p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
                                          e_account, e_amount) r;
     RETURN QUERY
-        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_actor, halfway + 1, p_to, p_ids, p_keys, p_hashes, p_kinds,
+        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, halfway + 1, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds,
                                          p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
                                          e_account, e_amount) r;
 END $$;

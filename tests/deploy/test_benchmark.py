@@ -47,8 +47,7 @@ def test_a_quick_run_goes_through_every_case_and_proves_the_books():
     assert result.keys() == {"tpcb_tps", "cases"}
     assert result["tpcb_tps"] > 0
     expected = set(product(("orm", *OURS), ("uniform", "zipf", "hot"), (2,)))
-    if books.can_coalesce():
-        expected |= set(product(("coalesced",), ("uniform", "zipf", "hot"), (8, 64, 256)))
+    expected |= set(product(("coalesced",), ("uniform", "zipf", "hot"), (8, 64, 256)))
     assert {(case["name"], case["contention"], case["clients"]) for case in result["cases"]} == expected
     for case in result["cases"]:
         assert case.keys() == {

@@ -277,8 +277,8 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
 
     with pytest.raises(Error, match="atoms_are_whole"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 'psql', 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
-            " ARRAY['\\x00'::bytea], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+            "SELECT * FROM ledger_post(%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
+            " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
             " ARRAY[2]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[1, 1],"
             " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s::text::numeric, 1]::atoms[])",
             book.pk,
@@ -293,8 +293,8 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
 def test_l2_the_posting_function_books_no_journal_without_entries(book: Book) -> None:
     with pytest.raises(Error, match="ledger_journal_has_entries"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 'psql', 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
-            " ARRAY['\\x00'::bytea], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+            "SELECT * FROM ledger_post(%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
+            " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
             " ARRAY[0]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[]::integer[],"
             " ARRAY[]::smallint[], ARRAY[]::bigint[], ARRAY[]::atoms[])",
             book.pk,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
+from ledger.coalescing import Coalescer
 from typing import Any, Final
 
 from deploy.benchmarks.ledger.cases import Ground, Poster
@@ -76,10 +75,6 @@ def request_builder(accounts: int) -> Callable[[str, Transfer], JournalRequest]:
     return build
 
 
-def can_coalesce() -> bool:
-    return find_spec("ledger.coalescing") is not None
-
-
 @cache
-def _coalescer() -> Any:
-    return import_module("ledger.coalescing").Coalescer()
+def _coalescer() -> Coalescer:
+    return Coalescer()

@@ -123,8 +123,6 @@ def _left_out(ground: Ground) -> Iterator[tuple[str, str]]:
         yield "hordak", hordak.HOW_TO_HAVE_IT
     if not ground.scripts:
         yield "pgledger", pgledger.HOW_TO_HAVE_IT
-    if not books.can_coalesce():
-        yield "coalesced", "there is no ledger.coalescing"
 
 
 def _scripts(named: list[str] | None) -> tuple[str, ...]:
