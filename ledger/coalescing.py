@@ -1,8 +1,9 @@
 """Callers of one process that post single journals at the same time share one commit.
 
 A commit costs a write to disk and holds the locks of a hot account while it waits for it; ten commits of one journal each
-cost ten times that. So a caller who finds nobody at work posts what has gathered so far, its own journal among it, and
-those who come meanwhile gather for the next commit. Nobody waits for company: the first journal goes at once.
+cost ten times that. So callers leave their journals with a lane, a thread with a connection of its own, which posts all
+that has gathered, and those who come meanwhile gather for its next commit. Nobody waits for company: a journal that finds
+the lane idle goes at once.
 
 Each caller gets its own result, after the commit that holds it. One caller's refusal is no concern of the others
 (`posting.post_each_for`), and is kept under its key like that of any independent journal.
@@ -10,33 +11,33 @@ Each caller gets its own result, after the commit that holds it. One caller's re
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from .models import Book
 from .posting import post_each_for
 from .requests import JournalRequest, Posted, Refused
 
 GATHERED_MAX: Final = 500
-# One commit is prepared while another waits for the disk.
-LANES: Final = 2
+LANES: Final = 1
 
 
 class _Wish:
     """One caller's journal, and the latch on which the caller waits."""
 
-    __slots__ = ("actor", "book", "error", "is_leading", "latch", "outcome", "request")
+    __slots__ = ("actor", "book", "error", "latch", "outcome", "request")
 
     def __init__(self, book: Book, request: JournalRequest, actor: str) -> None:
         self.book = book
         self.request = request
         self.actor = actor
         self.outcome: Posted | Refused | None = None
-        self.error: BaseException | None = None
-        self.is_leading = False
+        self.error: Exception | None = None
         self.latch = threading.Lock()
         self.latch.acquire()
 
@@ -45,9 +46,18 @@ class Coalescer:
     """Shares commits among the threads of a process; keep one for the life of the process."""
 
     def __init__(self, *, lanes: int = LANES) -> None:
-        self._lock = threading.Lock()
+        self._lanes = lanes
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._has_work = threading.Condition()
         self._gathered: deque[_Wish] = deque()
-        self._idle_lanes = lanes
+        for number in range(self._lanes):
+            name = f"posting-lane-{number}"
+            threading.Thread(
+                target=_run_lane, args=(self._has_work, self._gathered), name=name, daemon=True
+            ).start()
 
     def post(self, book: Book, request: JournalRequest, *, actor: str) -> Posted:
         """Book one journal in a commit that others may share.
@@ -57,15 +67,14 @@ class Coalescer:
         """
         if connection.in_atomic_block:
             raise RuntimeError("a journal that shares its commit cannot be part of a transaction")
+        if self._process != os.getpid():
+            # A forked process inherits no threads.
+            self._begin()
         wish = _Wish(book, request, actor)
-        with self._lock:
+        with self._has_work:
             self._gathered.append(wish)
-            wish.is_leading = self._idle_lanes > 0
-            self._idle_lanes -= wish.is_leading
-        if not wish.is_leading:
-            wish.latch.acquire()
-        if wish.is_leading:
-            self._lead()
+            self._has_work.notify()
+        wish.latch.acquire()
         if wish.error is not None:
             raise wish.error
         if isinstance(wish.outcome, Refused):
@@ -74,40 +83,43 @@ class Coalescer:
             raise TypeError("a caller was let go without a result")
         return wish.outcome
 
-    def _lead(self) -> None:
-        """Post what has gathered, on this caller's connection, and hand on to somebody who came meanwhile."""
-        with self._lock:
-            taken = [self._gathered.popleft() for _ in range(min(len(self._gathered), GATHERED_MAX))]
-        try:
-            _carry_out(taken)
-        finally:
-            with self._lock:
-                heir = next((wish for wish in self._gathered if not wish.is_leading), None)
-                if heir is None:
-                    self._idle_lanes += 1
-                else:
-                    heir.is_leading = True
-            if heir is not None:
-                heir.latch.release()
-            for wish in taken:
-                if not wish.is_leading:
-                    wish.latch.release()
+
+def _run_lane(has_work: threading.Condition, gathered: deque[_Wish]) -> None:
+    while True:
+        with has_work:
+            while not gathered:
+                has_work.wait()
+            taken = [gathered.popleft() for _ in range(min(len(gathered), GATHERED_MAX))]
+        books: dict[int, list[_Wish]] = {}
+        for wish in taken:
+            books.setdefault(wish.book.pk, []).append(wish)
+        for wishes in books.values():
+            _carry_out(wishes)
 
 
-def _carry_out(wishes: list[_Wish]) -> None:
-    books: dict[int, list[_Wish]] = {}
-    for wish in wishes:
-        books.setdefault(wish.book.pk, []).append(wish)
-    for mine in books.values():
-        try:
-            outcomes = post_each_for(
-                mine[0].book, [wish.request for wish in mine], [wish.actor for wish in mine]
-            )
-        except BaseException as error:
-            for wish in mine:
-                wish.error = error
-            if not isinstance(error, Exception):
-                raise
-        else:
-            for wish, outcome in zip(mine, outcomes, strict=True):
-                wish.outcome = outcome
+def _carry_out(wishes: Sequence[_Wish]) -> None:
+    try:
+        outcomes = _post_together(wishes)
+        for wish, outcome in zip(wishes, outcomes, strict=True):
+            wish.outcome = outcome
+    except Exception as error:
+        for wish in wishes:
+            wish.error = error
+    finally:
+        for wish in wishes:
+            wish.latch.release()
+
+
+def _post_together(wishes: Sequence[_Wish]) -> list[Posted | Refused]:
+    """Post once more when the connection was found dead: their keys keep what was booked from being booked again."""
+    book = wishes[0].book
+    requests = [wish.request for wish in wishes]
+    actors = [wish.actor for wish in wishes]
+    connection.close_if_unusable_or_obsolete()
+    try:
+        return post_each_for(book, requests, actors)
+    except (OperationalError, InterfaceError):
+        if connection.is_usable():
+            raise
+        connection.close()
+        return post_each_for(book, requests, actors)
