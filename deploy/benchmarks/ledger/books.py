@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from ledger.coalescing import Coalescer
-from typing import Any, Final
+from typing import Final
 
 from deploy.benchmarks.ledger.cases import Ground, Poster
 from deploy.benchmarks.ledger.workload import HOUSE, Transfer
 from ledger.accounts import AccountKey
 from ledger.balances import holding
+from ledger.coalescing import Coalescer
 from ledger.core import clock
 from ledger.models import Book, Journal, Location
 from ledger.posting import JournalRequest, Posted, credit, debit, post, post_batch

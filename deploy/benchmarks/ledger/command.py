@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from deploy.benchmarks import tpcb
-from deploy.benchmarks.ledger import books, hordak, pgledger, report
+from deploy.benchmarks.ledger import hordak, pgledger, report
 from deploy.benchmarks.ledger.cases import YARDSTICKS, Ground, Yardstick, all_cases, chosen
 from deploy.benchmarks.ledger.clients import ClientFailed
 from deploy.benchmarks.ledger.growth import GrowthOutcome, measure_growth
