@@ -7,6 +7,7 @@ its own under `LOMBARD_STATE_DIR`; importing this module starts nothing. *Given*
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-sales": {"task": "margin.tasks.settle_sales", "schedule": crontab(hour="9-17", minute="*/15")},
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
     "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
+    "seal-books": {"task": "ledger.tasks.seal_books", "schedule": timedelta(seconds=5)},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
     # A split has to be in the books before anything of its ex date is valued.
     "apply-corporate-actions": {"task": "ledger.tasks.apply_corporate_actions", "schedule": crontab()},

@@ -1,5 +1,6 @@
 from .account import Account, Balance, Role
 from .asset import Asset, Location
+from .block import BalanceDay, Block
 from .book import Book
 from .corporate_action import CorporateAction, Entitlement
 from .hold import Hold
@@ -9,6 +10,8 @@ __all__ = [
     "Account",
     "Asset",
     "Balance",
+    "BalanceDay",
+    "Block",
     "Book",
     "CorporateAction",
     "Entitlement",

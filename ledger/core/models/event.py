@@ -14,6 +14,11 @@ class TransactionId(models.Field):
     def from_db_value(self, value: object, expression: object, connection: object) -> int | None:
         return None if value is None else int(str(value))
 
+    def get_prep_value(self, value: object) -> object:
+        """Compare by text: PostgreSQL knows no order between its transaction numbers and integers."""
+        value = super().get_prep_value(value)
+        return value if value is None or hasattr(value, "resolve_expression") else str(value)
+
 
 class CurrentTransactionId(Func):
     function = "pg_current_xact_id"
