@@ -308,6 +308,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
     "seal-books": {"task": "ledger.tasks.seal_books", "schedule": timedelta(seconds=5)},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
+    "expire-holds": {"task": "ledger.tasks.expire_holds", "schedule": crontab()},
     # A split has to be in the books before anything of its ex date is valued.
     "apply-corporate-actions": {"task": "ledger.tasks.apply_corporate_actions", "schedule": crontab()},
 }

@@ -8,5 +8,7 @@ class LedgerConfig(AppConfig):
 
     def ready(self) -> None:
         from .corporate_actions.audit import register_checks
+        from .holds.audit import register_check
 
         register_checks()
+        register_check()

@@ -71,13 +71,12 @@ def holding(book: Book, key: AccountKey) -> Decimal:
 
 
 def _standing(account: Account, balance: Balance) -> Standing:
-    is_debit_normal = account.role in DEBIT_NORMAL_ROLES
     return Standing(
         account_id=account.pk,
         key=AccountKey.of(account),
         asset_kind=account.asset.kind,
         quantity=natural(account.role, account.asset.units(balance.net_atoms)),
-        held=account.asset.units(balance.held_credit_atoms if is_debit_normal else balance.held_debit_atoms),
+        held=account.asset.units(held_atoms(account, balance)),
         version=balance.version,
     )
 
@@ -89,6 +88,11 @@ def _together(one: Standing, other: Standing) -> Standing:
         held=one.held + other.held,
         version=one.version + other.version,
     )
+
+
+def held_atoms(account: Account, balance: Balance) -> int:
+    """Return what active holds have reserved of a balance: what they would take off its normal side."""
+    return balance.held_credit_atoms if account.is_debit_normal else balance.held_debit_atoms
 
 
 def natural(role: str, units: Decimal) -> Decimal:

@@ -8,9 +8,12 @@ again is the same refusal.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
+from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
 from ledger.core.errors import Conflict, Invalid, Refusal
@@ -121,3 +124,17 @@ def refusal_of(fault: Fault) -> Refusal | None:
             _("A quantity or balance is outside what the books can hold."), field="quantity", code="inexact"
         )
     return None
+
+
+@contextmanager
+def law_in_words() -> Iterator[None]:
+    """Run the block in a transaction; raise what the law refuses in it as the refusal it is."""
+    try:
+        with transaction.atomic():
+            yield
+    except DatabaseError as error:
+        cause = error.__cause__
+        refusal = refusal_of(Fault.of(cause)) if isinstance(cause, psycopg.Error) else None
+        if refusal is None:
+            raise
+        raise refusal from error

@@ -14,6 +14,7 @@ from ledger.core.events import SYSTEM, record_event
 
 from . import audit
 from .corporate_actions.actions import carry_out, due_actions
+from .holds import expire_due
 from .seal.sealer import seal_all
 
 FINDINGS_LOGGED_MAX: Final = 100
@@ -68,3 +69,9 @@ def apply_corporate_actions() -> int:
 def seal_books() -> int:
     """Seal what was committed since the last time, in every book, and return the number of blocks made."""
     return sum(1 for _block in seal_all())
+
+
+@shared_task(name="ledger.tasks.expire_holds")
+def expire_holds() -> int:
+    """End the holds whose time is up and return how many."""
+    return expire_due()

@@ -12,7 +12,8 @@ class Hold(models.Model):
     """An amount reserved between two accounts until it is posted, released or expires.
 
     While it is active, what is left of it counts against the bounds of both accounts. Holds of one group are placed,
-    posted and released together or not at all. The law stands in `ledger/sql/holds.sql`.
+    posted and released together or not at all; a group is named after its first hold, and a hold placed alone is a
+    group of one. The law stands in `ledger/sql/holds.sql`.
     """
 
     class State(models.TextChoices):
@@ -24,6 +25,7 @@ class Hold(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     book = models.ForeignKey("ledger.Book", on_delete=models.PROTECT, verbose_name=_("book"))
     group_id = models.UUIDField(_("group"))
+    position = models.PositiveSmallIntegerField(_("position"), default=1, db_default=1)
     idempotency_key = models.CharField(_("idempotency key"), max_length=200)
     body_hash = models.BinaryField(_("body hash"))
     debit_account = models.ForeignKey(
@@ -45,7 +47,9 @@ class Hold(models.Model):
         verbose_name = _("hold")
         verbose_name_plural = _("holds")
         constraints = [
-            models.UniqueConstraint(fields=["book", "idempotency_key"], name="ledger_hold_key_once"),
+            models.UniqueConstraint(
+                fields=["book", "idempotency_key", "position"], name="ledger_hold_key_once"
+            ),
             models.CheckConstraint(
                 name="ledger_hold_amounts",
                 condition=Q(amount_atoms__gt=0, posted_atoms__gte=0, posted_atoms__lte=F("amount_atoms")),
@@ -62,3 +66,8 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} {self.id}"
+
+    @property
+    def left_atoms(self) -> int:
+        """What can still be posted, in atoms; nothing once the hold ended."""
+        return self.amount_atoms - self.posted_atoms if self.state == self.State.ACTIVE else 0

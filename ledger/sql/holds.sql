@@ -40,31 +40,47 @@ BEGIN
      WHERE b.account_id = m.account AND (m.debit <> 0 OR m.credit <> 0);
 END $$;
 
+-- A group is placed in one statement and named after its first hold, so nothing can join it later. The balances are locked
+-- before the accounts are looked at, for a freeze and a closing take the same lock: whoever comes second sees the first.
 CREATE OR REPLACE FUNCTION ledger_hold_placed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     broken record;
 BEGIN
-    SELECT h.id, d.id AS debit, c.id AS credit, d.freeze AS debit_freeze, c.freeze AS credit_freeze,
-           d.closed_at IS NOT NULL OR c.closed_at IS NOT NULL AS is_closed,
-           CASE WHEN d.freeze IN ('all', 'debit') THEN d.id ELSE c.id END AS frozen
+    PERFORM 1 FROM ledger_balance
+      WHERE account_id IN (SELECT debit_account_id FROM placed UNION SELECT credit_account_id FROM placed)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT h.id, CASE WHEN d.closed_at IS NOT NULL THEN d.id WHEN c.closed_at IS NOT NULL THEN c.id END AS closed,
+           CASE WHEN d.freeze IN ('all', 'debit') THEN d.id WHEN c.freeze IN ('all', 'credit') THEN c.id END AS frozen
       INTO broken
       FROM placed h
       LEFT JOIN ledger_account d ON d.id = h.debit_account_id
       LEFT JOIN ledger_account c ON c.id = h.credit_account_id
      WHERE NOT coalesce(h.state = 'active' AND h.posted_atoms = 0 AND h.ended_at IS NULL
+                        AND (h.expires_at IS NULL OR h.expires_at > h.placed_at)
                         AND d.id <> c.id AND d.book_id = h.book_id AND c.book_id = h.book_id AND d.asset_id = c.asset_id
                         AND d.stock_location_id IS NOT DISTINCT FROM c.stock_location_id
                         AND d.freeze NOT IN ('all', 'debit') AND c.freeze NOT IN ('all', 'credit')
                         AND d.closed_at IS NULL AND c.closed_at IS NULL, false)
      LIMIT 1;
-    IF FOUND AND broken.is_closed THEN
+    IF FOUND AND broken.closed IS NOT NULL THEN
         RAISE EXCEPTION 'hold % is on an account that is closed', broken.id
-            USING ERRCODE = 'LB009', DETAIL = json_build_object('account', broken.debit)::text;
-    ELSIF FOUND AND (broken.debit_freeze IN ('all', 'debit') OR broken.credit_freeze IN ('all', 'credit')) THEN
+            USING ERRCODE = 'LB009', DETAIL = json_build_object('account', broken.closed)::text;
+    ELSIF FOUND AND broken.frozen IS NOT NULL THEN
         RAISE EXCEPTION 'hold % is on an account that is frozen', broken.id
             USING ERRCODE = 'LB004', DETAIL = json_build_object('account', broken.frozen)::text;
     ELSIF FOUND THEN
         RAISE EXCEPTION 'hold % is not one between two accounts of one asset, place and book', broken.id
+            USING ERRCODE = 'LB012';
+    END IF;
+    SELECT group_id INTO broken
+      FROM placed
+     GROUP BY group_id
+    HAVING min(position) <> 1 OR max(position) <> count(*) OR count(DISTINCT position) <> count(*)
+        OR NOT bool_and((position = 1) = (id = group_id))
+        OR count(DISTINCT (book_id, idempotency_key, body_hash, coalesce(expires_at, 'infinity'))) > 1
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'group % is not placed whole, under one key and with one end', broken.group_id
             USING ERRCODE = 'LB012';
     END IF;
     PERFORM ledger_move_held(array_agg(u.account ORDER BY u.account), array_agg(u.debit ORDER BY u.account),
@@ -77,18 +93,20 @@ END $$;
 CREATE OR REPLACE TRIGGER ledger_hold_placed AFTER INSERT ON ledger_hold
     REFERENCING NEW TABLE AS placed FOR EACH STATEMENT EXECUTE FUNCTION ledger_hold_placed();
 
--- L14, L15: from active a hold may grow what is posted (only by the entry law) or end; nothing else changes.
+-- L14, L15: from active a hold may grow what is posted (only by the entry law) or end; nothing else changes. It expires no
+-- earlier than it was to.
 CREATE OR REPLACE FUNCTION ledger_hold_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (OLD.id, OLD.book_id, OLD.group_id, OLD.idempotency_key, OLD.body_hash, OLD.debit_account_id, OLD.credit_account_id,
-        OLD.amount_atoms, OLD.placed_at, OLD.expires_at, OLD.actor, OLD.reason)
+    IF (OLD.id, OLD.book_id, OLD.group_id, OLD.position, OLD.idempotency_key, OLD.body_hash, OLD.debit_account_id,
+        OLD.credit_account_id, OLD.amount_atoms, OLD.placed_at, OLD.expires_at, OLD.actor, OLD.reason)
        IS DISTINCT FROM
-       (NEW.id, NEW.book_id, NEW.group_id, NEW.idempotency_key, NEW.body_hash, NEW.debit_account_id, NEW.credit_account_id,
-        NEW.amount_atoms, NEW.placed_at, NEW.expires_at, NEW.actor, NEW.reason)
+       (NEW.id, NEW.book_id, NEW.group_id, NEW.position, NEW.idempotency_key, NEW.body_hash, NEW.debit_account_id,
+        NEW.credit_account_id, NEW.amount_atoms, NEW.placed_at, NEW.expires_at, NEW.actor, NEW.reason)
        OR OLD.state <> 'active'
        OR (NEW.posted_atoms <> OLD.posted_atoms AND (pg_trigger_depth() < 2 OR NEW.posted_atoms < OLD.posted_atoms))
        OR (NEW.state = 'posted') <> (NEW.posted_atoms = NEW.amount_atoms)
        OR (NEW.state = 'active') <> (NEW.ended_at IS NULL)
+       OR (NEW.state = 'expired' AND coalesce(NEW.expires_at > NEW.ended_at, true))
     THEN
         RAISE EXCEPTION 'hold % is % and cannot become %', OLD.id, OLD.state, NEW.state
             USING ERRCODE = 'LB013', DETAIL = json_build_object('hold', OLD.id, 'state', OLD.state)::text;
@@ -99,8 +117,20 @@ END $$;
 CREATE OR REPLACE TRIGGER ledger_hold_changes BEFORE UPDATE ON ledger_hold
     FOR EACH ROW EXECUTE FUNCTION ledger_hold_changes();
 
+-- L15: what is left of a group is let go together, or not at all.
 CREATE OR REPLACE FUNCTION ledger_hold_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    broken record;
 BEGIN
+    SELECT n.id, n.state INTO broken
+      FROM became n JOIN was o USING (id)
+     WHERE o.state = 'active' AND n.state IN ('released', 'expired')
+       AND EXISTS (SELECT FROM ledger_hold h WHERE h.group_id = n.group_id AND h.state = 'active')
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'hold % cannot become % without the rest of its group', broken.id, broken.state
+            USING ERRCODE = 'LB013', DETAIL = json_build_object('hold', broken.id, 'state', 'active')::text;
+    END IF;
     PERFORM ledger_move_held(array_agg(u.account ORDER BY u.account), array_agg(u.debit ORDER BY u.account),
                              array_agg(u.credit ORDER BY u.account))
        FROM (SELECT w.debit_account_id, w.credit_account_id,
@@ -152,3 +182,14 @@ BEGIN
              GROUP BY j.hold_id) p
      WHERE h.id = p.hold_id;
 END $$;
+
+-- A journal locks the hold it posts as it is inserted, which is before its posting locks balances. Without it the entry law
+-- would lock the hold last, and a release that holds the hold and wants a balance would lie across it.
+CREATE OR REPLACE FUNCTION ledger_lock_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM ledger_hold WHERE id = NEW.hold_id FOR NO KEY UPDATE;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_journal_locks_hold BEFORE INSERT ON ledger_journal
+    FOR EACH ROW WHEN (NEW.hold_id IS NOT NULL) EXECUTE FUNCTION ledger_lock_hold();

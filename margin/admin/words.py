@@ -58,6 +58,7 @@ REASONS: Final[dict[str, Any]] = {
 }
 
 JOURNAL_KINDS: Final[dict[str, Any]] = {
+    "hold_posting": _("Hold posted"),
     "collateral_deposit": _("Deposit of collateral"),
     "collateral_withdrawal": _("Withdrawal of collateral"),
     "cash_deposit": _("Deposit of cash"),

@@ -5,14 +5,15 @@ What each check says in words is told in `test_audit.py`; here they are counted.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
 
-from ledger import audit, posting
-from ledger.core import clock
+from ledger import audit, holds, posting
 from ledger.core.ids import uuid7
-from ledger.models import Book, Hold, Journal
+from ledger.holds import HoldRequest
+from ledger.models import Book, Journal
 from ledger.models.account import UNBOUNDED_ROLES
 
 from .books import BANK, account_id, cash, cash_in, cash_out, custody, move, pledge, sql, without_law
@@ -221,6 +222,26 @@ ROWS = [
         "hold {h1}",
     ),
     Damage(
+        "amount and count of a hold altered",
+        "UPDATE ledger_hold SET amount_atoms = amount_atoms + 1 WHERE id = '{h1}';"
+        " UPDATE ledger_balance SET held_debit_atoms = held_debit_atoms + 1 WHERE account_id = {chan};"
+        " UPDATE ledger_balance SET held_credit_atoms = held_credit_atoms + 1 WHERE account_id = {lee}",
+        "holds_match_their_hash",
+        "group {h1}",
+    ),
+    Damage(
+        "hold moved to another account",
+        "UPDATE ledger_hold SET credit_account_id = {bank} WHERE id = '{h1}'",
+        "holds_match_their_hash",
+        "group {h1}",
+    ),
+    Damage(
+        "hold that says it expired",
+        "UPDATE ledger_hold SET state = 'expired', ended_at = now() WHERE id = '{h1}'",
+        "holds_are_sound",
+        "hold {h1}",
+    ),
+    Damage(
         "hold ended",
         "UPDATE ledger_hold SET state = 'released', ended_at = now() WHERE id = '{h1}'",
         "holds_are_counted",
@@ -384,16 +405,8 @@ def names(book: Book) -> dict[str, Any]:
     posting.reverse(Journal.objects.get(idempotency_key="d3"), key="r1", actor="lam", reason="Mistake")
     posting.post_each(book, [cash_out("w9", CHAN, "999.00")], actor="ops")
     chan, lee = account_id(book, cash(CHAN)), account_id(book, cash(LEE))
-    hold = Hold.objects.create(
-        book=book,
-        group_id=uuid7(),
-        idempotency_key="h1",
-        body_hash=b"",
-        debit_account_id=chan,
-        credit_account_id=lee,
-        amount_atoms=2000,
-        placed_at=clock.now(),
-    )
+    wish = HoldRequest(cash(CHAN), cash(LEE), Decimal("20.00"))
+    [hold] = holds.place(book, [wish], key="h1", actor="ops").holds
     posting.post(book, move("h1.1", cash(CHAN), cash(LEE), "5.00", hold=hold.pk), actor="ops")
     [[fk]] = sql(
         "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = 'ledger_balance'::regclass"

@@ -12,9 +12,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import balances, posting
+from ledger import balances, holds, posting
 from ledger.accounts import AccountKey
 from ledger.core.errors import Refusal
+from ledger.holds import HoldRequest
 from ledger.models import Account, Book, Journal, Location
 from ledger.posting import InsufficientBalance, JournalRequest, Posted, Refused
 from ledger.preview import Mode, Preview, post_as, preview
@@ -175,14 +176,7 @@ def test_an_account_shows_what_all_its_slots_would_hold(book: Book) -> None:
 @pytest.mark.django_db
 def test_what_is_held_is_not_available(book: Book) -> None:
     posting.post_batch(book, [cash_in("d1", CHAN, "100.00"), pledge("p1", CHAN, "2")], actor="ops")
-    sql(
-        "INSERT INTO ledger_hold (id, book_id, group_id, idempotency_key, body_hash, debit_account_id,"
-        " credit_account_id, amount_atoms, state, placed_at, actor, reason)"
-        " VALUES (gen_random_uuid(), %s, gen_random_uuid(), 'h1', '\\x00', %s, %s, 50000000, 'active', now(), 'ops', '')",
-        book.pk,
-        account_id(book, pledged(CHAN)),
-        account_id(book, custody()),
-    )
+    holds.place(book, [HoldRequest(pledged(CHAN), custody(), Decimal("0.5"))], key="h1", actor="ops")
 
     seen = preview(book, [pledge("p2", CHAN, "1")], actor="ops", mode=Mode.ALL_OR_NONE)
 
