@@ -311,6 +311,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire-holds": {"task": "ledger.tasks.expire_holds", "schedule": crontab()},
     # A split has to be in the books before anything of its ex date is valued.
     "apply-corporate-actions": {"task": "ledger.tasks.apply_corporate_actions", "schedule": crontab()},
+    "apply-limits": {"task": "ledger.tasks.apply_limits", "schedule": crontab(hour=0, minute=1)},
 }
 
 LOGGING = {

@@ -12,7 +12,7 @@ from django.db import transaction
 from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 
-from . import audit
+from . import audit, limits
 from .corporate_actions.actions import carry_out, due_actions
 from .holds import expire_due
 from .seal.sealer import seal_all
@@ -75,3 +75,9 @@ def seal_books() -> int:
 def expire_holds() -> int:
     """End the holds whose time is up and return how many."""
     return expire_due()
+
+
+@shared_task(name="ledger.tasks.apply_limits")
+def apply_limits() -> int:
+    """Put in force the limits whose day has come and return how many; one that cannot be drawn waits."""
+    return limits.apply_due()

@@ -5,9 +5,12 @@ from .book import Book
 from .corporate_action import CorporateAction, Entitlement
 from .hold import Hold
 from .journal import Entry, Journal, PostingKey
+from .limit import AccountLimit
+from .period import PeriodChange
 
 __all__ = [
     "Account",
+    "AccountLimit",
     "Asset",
     "Balance",
     "BalanceDay",
@@ -19,6 +22,7 @@ __all__ = [
     "Hold",
     "Journal",
     "Location",
+    "PeriodChange",
     "PostingKey",
     "Role",
 ]

@@ -125,6 +125,17 @@ class Balance(models.Model):
     version = models.BigIntegerField(_("version"), db_default=0)
     floor_atoms = AtomsField(_("floor"), null=True)
     ceiling_atoms = AtomsField(_("ceiling"), null=True)
+    limit = models.ForeignKey(
+        "ledger.AccountLimit",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("limit in force"),
+    )
     held_debit_atoms = AtomsField(_("held to be debited"), db_default=0)
     held_credit_atoms = AtomsField(_("held to be credited"), db_default=0)
 

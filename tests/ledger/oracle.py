@@ -213,18 +213,31 @@ class Oracle:
 
     # What people set
 
-    def close(self, key: AccountKey) -> list[No]:
-        account = self.account(key)
-        if account.net or account.held_debit or account.held_credit:
+    def close(self, slots: Sequence[AccountKey]) -> list[No]:
+        """Close an account in all its slots or in none."""
+        accounts = [self.account(key) for key in slots]
+        if any(account.net or account.held_debit or account.held_credit for account in accounts):
             return [No("account_not_empty")]
-        account.is_closed = True
+        for account in accounts:
+            account.is_closed = True
         return []
 
     def limit(self, key: AccountKey, floor: int | None, ceiling: int | None) -> list[No]:
+        """Draw the bounds of a balance, debit positive; the refusals in the order in which they are told."""
         account = self.account(key)
         limited = replace(account, floor=floor, ceiling=ceiling)
-        if not limited.is_within_bounds:
-            return [No("outside_bounds")]
+        is_short = (
+            (floor is None or floor < 0) if key.role in DEBIT_NORMAL else (ceiling is None or ceiling > 0)
+        )
+        no = [
+            (key.role in UNBOUNDED, "account_in_slots"),
+            (account.is_closed, "account_closed"),
+            (floor is not None and ceiling is not None and floor > ceiling, "bounds_crossed"),
+            (key.asset in LOCATED and is_short, "goes_short"),
+            (not limited.is_within_bounds, "outside_bounds"),
+        ]
+        if told := [No(reason) for is_so, reason in no if is_so]:
+            return told
         account.floor, account.ceiling = floor, ceiling
         return []
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import pytest
 from django.db import Error, transaction
+from django.db.models import QuerySet
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -29,10 +30,11 @@ from ledger.core.decimals import from_atoms
 from ledger.core.errors import Refusal
 from ledger.core.ids import uuid7
 from ledger.holds import HoldRequest
-from ledger.models import Account, Balance, Book, Hold, Journal, Location
+from ledger.models import Account, Book, Hold, Journal, Location
 from ledger.posting import JournalRequest, Leg
 
 from .books import BANK, CAPITAL, DAY, account_id, cash, custody, pledged
+from .controls.accounts import changed, limited
 from .oracle import Legs, No, Oracle, Wish
 from .told import accounts_of, no, no_of_law, state_of, state_told
 
@@ -113,12 +115,21 @@ class Side:
         assert given in [self._as_seen(n) for n in told]
         return given
 
+    def rows_of(self, account: AccountKey) -> QuerySet[Account]:
+        """The account in all its slots, which are opened if they were not."""
+        return Account.objects.filter(pk__in=[account_id(self.book, key) for key in slots(account)])
+
     def _as_seen(self, refusal: Any) -> Any:
         """An account that a refused posting would have opened has no name any more."""
         key = refusal.details.get("account") if isinstance(refusal, No) else None
         if key is None or key in accounts_of(self.book).values():
             return refusal
         return replace(refusal, details={**refusal.details, "account": None})
+
+
+def slots(account: AccountKey) -> list[AccountKey]:
+    """The keys of the account as a whole, as far as the stories name them."""
+    return [key for key in MONEY if key.parts() == account.parts()] or [account]
 
 
 def units(account: AccountKey, atoms: int) -> Any:
@@ -262,16 +273,17 @@ class Ledger(RuleBasedStateMachine):
     @rule(code=books, account=accounts, mode=st.sampled_from(["none", "none", "debit", "credit", "all"]))
     def freeze(self, code: str, account: AccountKey, mode: str) -> None:
         side = self.sides[code]
-        Account.objects.filter(pk=account_id(side.book, account)).update(freeze=mode)
-        side.oracle.account(account).freeze = mode
+        side.rows_of(account).update(freeze=mode)
+        for key in slots(account):
+            side.oracle.account(key).freeze = mode
 
     @rule(code=books, data=st.data())
     def close_an_account(self, code: str, data: st.DataObject) -> None:
         side = self.sides[code]
         empty = [key for key in MONEY + THINGS if not side.oracle.account(key).net]
         account = data.draw(st.sampled_from(empty or MONEY) | accounts)
-        of = Account.objects.filter(pk=account_id(side.book, account))
-        self.by_law(side.oracle.close(account), lambda: of.update(closed_at=clock.now()))
+        of = side.rows_of(account)
+        self.by_law(side.oracle.close(slots(account)), lambda: of.update(closed_at=clock.now()))
 
     @rule(code=books, data=st.data())
     def reopen_an_account(self, code: str, data: st.DataObject) -> None:
@@ -279,14 +291,18 @@ class Ledger(RuleBasedStateMachine):
         closed = [key for key, account in side.oracle.accounts.items() if account.is_closed]
         if closed:
             account = data.draw(st.sampled_from(sorted(closed)))
-            Account.objects.filter(pk=account_id(side.book, account)).update(closed_at=None)
-            side.oracle.account(account).is_closed = False
+            side.rows_of(account).update(closed_at=None)
+            for key in slots(account):
+                side.oracle.account(key).is_closed = False
 
     @rule(code=books, day=st.none() | days.map(lambda day: day - timedelta(days=3)))
     def close_or_reopen_a_period(self, code: str, day: Any) -> None:
         side = self.sides[code]
-        Book.objects.filter(pk=side.book.pk).update(closed_through=day)
-        side.oracle.closed_through = day
+        before = side.oracle.closed_through
+        if day != before:
+            is_forward = before is None or (day is not None and day > before)
+            changed(side.book, "close" if is_forward else "reopen", day)
+            side.oracle.closed_through = day
 
     @rule(code=books, account=accounts, margins=st.tuples(*[st.none() | st.integers(-50, 10_000)] * 2))
     def limit(self, code: str, account: AccountKey, margins: tuple[int | None, int | None]) -> None:
@@ -296,11 +312,17 @@ class Ledger(RuleBasedStateMachine):
         below, above = margins
         floor = None if below is None else standing.net - standing.held_credit - below
         ceiling = None if above is None else standing.net + standing.held_debit + above
-        of = Balance.objects.filter(pk=account_id(side.book, account))
-        self.by_law(
-            side.oracle.limit(account, floor, ceiling),
-            lambda: of.update(floor_atoms=floor, ceiling_atoms=ceiling),
-        )
+        told = side.oracle.limit(account, floor, ceiling)
+        of = side.rows_of(account)[0]
+        if not of.is_debit_normal:
+            floor, ceiling = (None if atoms is None else -atoms for atoms in (ceiling, floor))
+        named = [None if atoms is None else units(account, atoms) for atoms in (floor, ceiling)]
+        refused = []
+        try:
+            limited(of, floor=named[0], ceiling=named[1], effective_on=clock.today())
+        except Refusal as refusal:
+            refused = [refusal.reason]
+        assert refused == [refusal.reason for refusal in told][:1]
 
     @invariant()
     def all_that_stands_is_the_same(self) -> None:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ledger.core.models import FourEyes
+
+
+class PeriodChange(FourEyes):
+    """The closing of a book's periods through a day, or their reopening, by two people.
+
+    Once approved it has a number in its book, and what stood closed before; of a closing the law writes down the trial
+    balance of everything up to that day: per asset the totals of the accounts on each side in atoms, how many accounts
+    and entries there are, and a hash over every account's balance. The law stands in `ledger/sql/periods.sql`.
+    """
+
+    class Kind(models.TextChoices):
+        CLOSE = "close", _("Close")
+        REOPEN = "reopen", _("Reopen")
+
+    book = models.ForeignKey(
+        "ledger.Book", on_delete=models.PROTECT, related_name="period_changes", verbose_name=_("book")
+    )
+    kind = models.CharField(_("kind"), max_length=6, choices=Kind.choices)
+    through = models.DateField(
+        _("closed through"),
+        null=True,
+        blank=True,
+        help_text=_("The last day that is closed afterwards; of a reopening none for all days open."),
+    )
+    number = models.PositiveIntegerField(_("number"), null=True, blank=True, editable=False)
+    closed_before = models.DateField(_("closed through before"), null=True, blank=True, editable=False)
+    figures = models.JSONField(_("figures at closing"), null=True, blank=True, editable=False)
+
+    class Meta(FourEyes.Meta):
+        verbose_name = _("closing of periods")
+        verbose_name_plural = _("closings of periods")
+        constraints = [
+            *FourEyes.Meta.constraints,
+            models.CheckConstraint(
+                name="ledger_periodchange_of_its_kind",
+                condition=Q(kind="close", through__isnull=False) | Q(kind="reopen", figures__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="ledger_periodchange_numbered_when_approved",
+                condition=Q(approval="approved", number__isnull=False)
+                | (
+                    ~Q(approval="approved")
+                    & Q(number__isnull=True, closed_before__isnull=True, figures__isnull=True)
+                ),
+            ),
+            models.UniqueConstraint(fields=["book", "number"], name="ledger_periodchange_number_once"),
+        ]
+
+    def __str__(self) -> str:
+        day = f"{self.through:%Y-%m-%d}" if self.through else "–"
+        return f"{self.book} {self.get_kind_display()} {day}"
