@@ -156,7 +156,8 @@ def _open(book: Book, keys: list[AccountKey]) -> None:
     )
     opened = _find(book, keys)
     Balance.objects.bulk_create(
-        [Balance(account_id=opened[key].id, **_bounds(key.role)) for key in ordered], ignore_conflicts=True
+        [Balance(account_id=opened[key].id, freeze="none", **_bounds(key.role)) for key in ordered],
+        ignore_conflicts=True,
     )
 
 

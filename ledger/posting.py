@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -33,6 +33,7 @@ from django.utils.translation import gettext as _
 from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
 
+from . import calls
 from .accounts import Found, resolve
 from .batch import Batch
 from .models import Book, Journal, PostingKey
@@ -153,10 +154,10 @@ def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> l
     if connection.in_atomic_block or len(accounts) < len(keys):
         with transaction.atomic():
             batch = Batch(resolve(book, keys), requests, actor)
-            known = dict(_execute(_POST, _parameters(book, batch)))
+            known = calls.post(book, batch)
     else:
         batch = Batch(accounts, requests, actor)
-        known = dict(_execute(_POST, _parameters(book, batch)))
+        known = calls.post(book, batch)
     return [
         Posted(known[number], True) if number in known else Posted(journal_id, False)
         for number, journal_id in enumerate(batch.ids, start=1)
@@ -209,13 +210,9 @@ class _Outcome:
         """Post a batch of which all accounts exist; its items stand at the positions of `run`."""
         if not run:
             return
-        told = {row[0]: row[1:] for row in self._call(batch)}
+        told = calls.post_each(self.book, batch, keeps_refusals=self.keeps_refusals)
         for number, position in enumerate(run, start=1):
-            journal_id, is_known, why = told.get(number, (batch.ids[number - 1], False, None))
-            if why is None:
-                self.results[position] = Posted(journal_id, is_known)
-            else:
-                self.results[position] = Refused(self._in_words(why, self.requests[position]), is_known)
+            self._take_in(position, batch.ids[number - 1], told.get(number))
 
     def of_newcomer(self, position: int) -> None:
         """Post one request that opens an account, by itself: a refusal undoes the opening too."""
@@ -225,24 +222,22 @@ class _Outcome:
             with transaction.atomic():
                 accounts = resolve(self.book, {leg.account for leg in request.legs})
                 batch = Batch(accounts, [request], self.actors[position])
-                rows = self._call(batch)
-                transaction.set_rollback(bool(rows) and rows[0][3] is not None)
+                told = calls.post_each(self.book, batch, keeps_refusals=self.keeps_refusals).get(1)
+                why = told and told[2]
+                transaction.set_rollback(why is not None)
         except Refusal as refusal:
             self.results[position] = Refused(refusal)
             return
-        if not rows:
-            self.results[position] = Posted(batch.ids[0], False)
-            return
-        [[_number, journal_id, is_known, why]] = rows
-        if why is None:
-            self.results[position] = Posted(journal_id, True)
-            return
-        self.results[position] = Refused(self._in_words(why, self.requests[position]), is_known)
-        if self.keeps_refusals:
-            _execute(_KEEP_REFUSAL, [self.book.pk, request.key, batch.hashes[0], why])
+        self._take_in(position, batch.ids[0], told)
+        if why is not None and self.keeps_refusals:
+            calls.keep_refusal(self.book, request.key, batch.hashes[0], why)
 
-    def _call(self, batch: Batch) -> list[tuple[Any, ...]]:
-        return _execute(_POST_EACH, [self.keeps_refusals, *_parameters(self.book, batch)])
+    def _take_in(self, position: int, made: UUID, told: tuple[UUID | None, bool, str | None] | None) -> None:
+        known, is_known, why = told or (None, False, None)
+        if why is None:
+            self.results[position] = Posted(known or made, is_known)
+        else:
+            self.results[position] = Refused(self._in_words(why, self.requests[position]), is_known)
 
     def _in_words(self, why: str, request: JournalRequest) -> Refusal:
         fault = Fault.kept(why)
@@ -310,30 +305,6 @@ def _opposite(journal: Journal, part: Sequence[Leg]) -> list[Leg]:
     """Turn a part round, on the very accounts of the journal: a slot is not the caller's to choose."""
     booked = {leg.account._replace(slot=None): leg.account for leg in _legs_of(journal)}
     return [Leg(booked.get(leg.account, leg.account), -leg.quantity) for leg in part]
-
-
-_PARAMETERS: Final = (
-    "%s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[], %s::text[],"
-    " %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[], %s::integer[], %s::smallint[],"
-    " %s::bigint[], %s::numeric[]::atoms[]"
-)
-_POST: Final = f"SELECT ordinal, journal_id FROM ledger_post({_PARAMETERS})"  # noqa: S608
-_POST_EACH: Final = (
-    f"SELECT ordinal, journal_id, is_known, refusal FROM ledger_post_each(%s::boolean, {_PARAMETERS})"  # noqa: S608
-)
-_KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
-
-
-def _parameters(book: Book, batch: Batch) -> list[Any]:
-    return [book.pk, clock.now(), 1, len(batch.ids), *batch.columns()]
-
-
-def _execute(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
-    """Run a statement on Django's connection with parameters bound by the server and the plan kept."""
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
 
 
 def _key_reused(book: Book, fault: Fault, requests: Iterable[JournalRequest]) -> KeyReused:

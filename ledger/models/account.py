@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -111,6 +113,18 @@ class Account(models.Model):
         return self.role in DEBIT_NORMAL_ROLES
 
 
+def _copied(model: str, **options: Any) -> models.ForeignKey[Any, Any]:
+    return models.ForeignKey(
+        model,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        editable=False,
+        **options,
+    )
+
+
 class Balance(models.Model):
     """The checked sum of an account's entries, debit positive, with the bounds it may not cross.
 
@@ -138,6 +152,11 @@ class Balance(models.Model):
     )
     held_debit_atoms = AtomsField(_("held to be debited"), db_default=0)
     held_credit_atoms = AtomsField(_("held to be credited"), db_default=0)
+    # What the law asks of the account, kept here by triggers so that an entry costs one look-up.
+    book = _copied("ledger.Book")
+    asset = _copied("ledger.Asset")
+    stock_location = _copied("ledger.Location", null=True)
+    freeze = models.CharField(max_length=6, db_default="none", editable=False)
 
     class Meta:
         verbose_name = _("balance")

@@ -43,7 +43,7 @@ CREATE OR REPLACE TRIGGER ledger_book_closes_alone BEFORE UPDATE OF closed_throu
 -- Plans are kept for the session and serve one journal and thousands alike, so every join is a look-up by key, and months are
 -- named by parameters: the executor then opens only the one that is meant.
 CREATE OR REPLACE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
-    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_nestloop = on AS $$
 DECLARE
     ids uuid[];
     counts bigint[];
@@ -51,10 +51,10 @@ DECLARE
     journals record;
     moved record;
 BEGIN
-    SELECT array_agg(g.journal_id ORDER BY g.journal_id), array_agg(g.entries ORDER BY g.journal_id), sum(g.entries)
+    SELECT array_agg(g.journal_id), array_agg(g.entries), sum(g.entries)::bigint
       INTO ids, counts, entry_total
       FROM (SELECT journal_id, CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END AS entries
-              FROM added GROUP BY journal_id) g;
+              FROM added GROUP BY journal_id ORDER BY journal_id) g;
     IF ids IS NULL THEN
         RETURN NULL;
     END IF;
@@ -68,13 +68,24 @@ BEGIN
           INTO journals
           FROM ledger_journal j WHERE j.id = ids[1];
     ELSE
-        SELECT count(*) FILTER (WHERE j.transaction = pg_current_xact_id() AND j.entry_count = a.entries) AS whole,
+        SELECT CASE WHEN array_agg(j.id ORDER BY j.id) = ids AND array_agg(j.entry_count::bigint ORDER BY j.id) = counts
+                    THEN count(*) END AS whole,
                min(j.book_id) AS book_low, max(j.book_id) AS book_high, bool_or(j.hold_id IS NOT NULL) AS have_hold,
                bool_or(j.reversal_of_id IS NOT NULL) AS have_reversal,
                bool_or(j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id)) AS are_late
           INTO journals
-          FROM unnest(ids, counts) AS a(id, entries)
-          JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN ids[1] AND ids[cardinality(ids)];
+          FROM ledger_journal j
+         WHERE j.transaction = pg_current_xact_id() AND j.id BETWEEN ids[1] AND ids[cardinality(ids)];
+        IF journals.whole IS NULL THEN
+            -- Other journals of this transaction lie among these.
+            SELECT count(*) FILTER (WHERE j.transaction = pg_current_xact_id() AND j.entry_count = a.entries) AS whole,
+                   min(j.book_id) AS book_low, max(j.book_id) AS book_high, bool_or(j.hold_id IS NOT NULL) AS have_hold,
+                   bool_or(j.reversal_of_id IS NOT NULL) AS have_reversal,
+                   bool_or(j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id)) AS are_late
+              INTO journals
+              FROM unnest(ids, counts) AS a(id, entries)
+              JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN ids[1] AND ids[cardinality(ids)];
+        END IF;
     END IF;
     IF journals.whole IS DISTINCT FROM cardinality(ids) THEN
         PERFORM ledger_say_what_is_not_whole(ids, counts);
@@ -97,16 +108,14 @@ BEGIN
             UPDATE ledger_balance b
                SET net_atoms = n.balance_atoms, version = n.version
               FROM added n
-              JOIN ledger_account c ON c.id = n.account_id
              WHERE b.account_id = n.account_id
                AND n.version = b.version + 1
                AND n.balance_atoms = b.net_atoms + n.amount_atoms
                AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
                AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
-               AND (c.freeze = 'none' OR (c.freeze = 'debit' AND n.amount_atoms < 0)
-                    OR (c.freeze = 'credit' AND n.amount_atoms > 0))
-               AND c.closed_at IS NULL
-            RETURNING c.asset_id, c.stock_location_id, c.book_id, n.amount_atoms
+               AND (b.freeze = 'none' OR (b.freeze = 'debit' AND n.amount_atoms < 0)
+                    OR (b.freeze = 'credit' AND n.amount_atoms > 0))
+            RETURNING b.asset_id, b.stock_location_id, b.book_id, n.amount_atoms
         )
         SELECT coalesce(sum(g.entries), 0)::bigint AS entries, coalesce(bool_and(g.total = 0), true) AS balances,
                coalesce(bool_and(g.book_low = journals.book_low AND g.book_high = journals.book_low), true) AS is_one_book
@@ -128,7 +137,6 @@ BEGIN
                                    n.journal_id = lag(n.journal_id) OVER following AS is_again
                               FROM added n WINDOW following AS (PARTITION BY n.account_id ORDER BY n.version)) r
                      GROUP BY r.account_id) m
-              JOIN ledger_account c ON c.id = m.account_id
              WHERE b.account_id = m.account_id
                AND m.first_version = b.version + 1
                AND m.last_version = b.version + m.entries
@@ -137,19 +145,22 @@ BEGIN
                AND m.is_again IS NOT TRUE
                AND (b.floor_atoms IS NULL OR m.lowest - b.held_credit_atoms >= b.floor_atoms)
                AND (b.ceiling_atoms IS NULL OR m.highest + b.held_debit_atoms <= b.ceiling_atoms)
-               AND (c.freeze = 'none' OR (c.freeze = 'debit' AND NOT m.is_debited)
-                    OR (c.freeze = 'credit' AND NOT m.is_credited))
-               AND c.closed_at IS NULL
-            RETURNING m.entries, c.book_id
-        ), by_journal AS (
-            SELECT n.journal_id, c.asset_id, c.stock_location_id, sum(n.amount_atoms) AS total
-              FROM added n JOIN ledger_account c ON c.id = n.account_id
-             GROUP BY n.journal_id, c.asset_id, c.stock_location_id
+               AND (b.freeze = 'none' OR (b.freeze = 'debit' AND NOT m.is_debited)
+                    OR (b.freeze = 'credit' AND NOT m.is_credited))
+            RETURNING b.account_id, m.entries, b.asset_id, b.stock_location_id, b.book_id
         )
-        SELECT coalesce((SELECT sum(entries) FROM moved_now), 0)::bigint AS entries,
-               NOT EXISTS (SELECT FROM by_journal WHERE total <> 0) AS balances,
-               coalesce((SELECT bool_and(book_id = journals.book_low) FROM moved_now), true) AS is_one_book
-          INTO moved;
+        SELECT array_agg(account_id) AS accounts, array_agg(asset_id) AS assets, array_agg(stock_location_id) AS places,
+               coalesce(sum(entries), 0)::bigint AS entries, false AS balances,
+               coalesce(bool_and(book_id = journals.book_low), true) AS is_one_book
+          INTO moved
+          FROM moved_now;
+        -- Sizes are alike here, so this join alone is by hash.
+        PERFORM set_config('enable_hashjoin', 'on', true);
+        moved.balances := NOT EXISTS (
+            SELECT FROM added n JOIN unnest(moved.accounts, moved.assets, moved.places) AS a(id, asset, place)
+                     ON a.id = n.account_id
+             GROUP BY n.journal_id, a.asset, a.place HAVING sum(n.amount_atoms) <> 0);
+        PERFORM set_config('enable_hashjoin', 'off', true);
     END IF;
     IF NOT moved.balances OR moved.entries <> entry_total THEN
         PERFORM ledger_say_what_does_not_balance((SELECT array_agg(journal_id) FROM added),
@@ -248,7 +259,7 @@ DECLARE
     broken record;
 BEGIN
     -- An account that was opened for this very posting is gone once it is refused, so its key goes along.
-    SELECT n.account, n.amount, n.balance, c.freeze, c.closed_at IS NOT NULL AS is_closed,
+    SELECT n.account, n.amount, n.balance, b.freeze, b.freeze = 'closed' AS is_closed,
            n.balance - b.held_credit_atoms < b.floor_atoms OR n.balance + b.held_debit_atoms > b.ceiling_atoms AS is_outside,
            json_build_object('account', c.id, 'amount', n.amount::text, 'balance', n.balance::text,
                              'held', CASE WHEN n.amount > 0 THEN b.held_debit_atoms ELSE b.held_credit_atoms END::text,
@@ -262,8 +273,8 @@ BEGIN
       LEFT JOIN ledger_location l ON l.id = c.location_id
      WHERE n.balance - b.held_credit_atoms < b.floor_atoms
         OR n.balance + b.held_debit_atoms > b.ceiling_atoms
-        OR c.closed_at IS NOT NULL
-        OR (c.freeze <> 'none' AND (c.freeze = 'all' OR (c.freeze = 'debit') = (n.amount > 0)))
+        OR b.freeze IN ('all', 'closed')
+        OR (b.freeze <> 'none' AND (b.freeze = 'debit') = (n.amount > 0))
      LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';
@@ -307,6 +318,29 @@ CREATE OR REPLACE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_ba
     EXECUTE FUNCTION ledger_balance_law();
 CREATE OR REPLACE TRIGGER ledger_balance_stays BEFORE DELETE OR TRUNCATE ON ledger_balance
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance_law();
+
+-- A balance carries what the law asks of its account, so that an entry costs one look-up: the account's identity, and which
+-- side is stopped. The account is where these are set; here they only follow.
+CREATE OR REPLACE FUNCTION ledger_balance_follows_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT c.book_id, c.asset_id, c.stock_location_id, CASE WHEN c.closed_at IS NULL THEN c.freeze ELSE 'closed' END
+      INTO NEW.book_id, NEW.asset_id, NEW.stock_location_id, NEW.freeze
+      FROM ledger_account c WHERE c.id = NEW.account_id;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_balance_follows_account
+    BEFORE INSERT OR UPDATE OF book_id, asset_id, stock_location_id, "freeze" ON ledger_balance
+    FOR EACH ROW EXECUTE FUNCTION ledger_balance_follows_account();
+
+CREATE OR REPLACE FUNCTION ledger_account_stops_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE ledger_balance SET "freeze" = NEW.freeze WHERE account_id = NEW.id;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER ledger_account_stops_balance AFTER UPDATE OF "freeze", closed_at ON ledger_account
+    FOR EACH ROW EXECUTE FUNCTION ledger_account_stops_balance();
 
 -- L6
 CREATE OR REPLACE FUNCTION ledger_refuse_new_identity() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -26,6 +26,17 @@ ALTER TABLE ledger_balance SET (fillfactor = 70, autovacuum_vacuum_scale_factor 
 
 UPDATE ledger_account a SET stock_location_id = a.location_id FROM ledger_asset s WHERE s.id = a.asset_id AND s.is_located;
 
+-- A balance carries what the law asks of its account.
+ALTER TABLE ledger_balance ADD COLUMN book_id bigint, ADD COLUMN asset_id bigint, ADD COLUMN stock_location_id bigint,
+    ADD COLUMN "freeze" varchar(6) NOT NULL DEFAULT 'none';
+ALTER TABLE ledger_balance DISABLE TRIGGER USER;
+UPDATE ledger_balance b
+   SET book_id = c.book_id, asset_id = c.asset_id, stock_location_id = c.stock_location_id,
+       "freeze" = CASE WHEN c.closed_at IS NULL THEN c.freeze ELSE 'closed' END
+  FROM ledger_account c WHERE c.id = b.account_id;
+ALTER TABLE ledger_balance ENABLE TRIGGER USER;
+ALTER TABLE ledger_balance ALTER COLUMN book_id SET NOT NULL, ALTER COLUMN asset_id SET NOT NULL;
+
 CREATE TABLE ledger_journal (
     id uuid NOT NULL,
     book_id bigint NOT NULL,

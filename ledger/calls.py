@@ -1,0 +1,122 @@
+"""The calls of the posting functions: how a batch goes to PostgreSQL and what comes back.
+
+A call on its own is its own commit, and most of what a single journal costs a process is the driver. Such a call goes
+straight to a statement prepared on the connection, with parameters that are text already; within a transaction, and where
+sessions are shared by a proxy, it goes through a cursor like everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.db import connection
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus
+
+from ledger.core import clock
+
+from .batch import Batch
+from .models import Book
+
+_PARAMETERS: Final = (
+    "%s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[], %s::text[],"
+    " %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[], %s::integer[],"
+    " %s::smallint[], %s::bigint[], %s::numeric[]::atoms[]"
+)
+_POST: Final = f"SELECT ordinal, journal_id FROM ledger_post({_PARAMETERS})"  # noqa: S608
+_POST_EACH: Final = (
+    f"SELECT ordinal, journal_id, is_known, refusal FROM ledger_post_each(%s::boolean, {_PARAMETERS})"  # noqa: S608
+)
+_KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
+
+# The statements prepared on each connection, by the name they have there.
+_prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
+
+
+def post(book: Book, batch: Batch) -> dict[int, UUID]:
+    """Book a batch, all or none; return what was known before, by its number in the batch counted from 1.
+
+    Raises psycopg.Error for what the law refuses.
+    """
+    rows = _call(b"ledger_post", _POST, _parameters(book, batch))
+    return {int(number): _uuid(journal_id) for number, journal_id in rows}
+
+
+def post_each(
+    book: Book, batch: Batch, *, keeps_refusals: bool
+) -> dict[int, tuple[UUID | None, bool, str | None]]:
+    """Book each journal of a batch on its own; return what was not booked now, by its number counted from 1.
+
+    What was known before is (journal, True, None), what was refused (None, whether it was refused before, the
+    refusal as JSON).
+    """
+    parameters = ["t" if keeps_refusals else "f", *_parameters(book, batch)]
+    rows = _call(b"ledger_post_each", _POST_EACH, parameters)
+    return {
+        int(number): (_uuid(journal_id) if journal_id else None, is_known in (True, "t"), why)
+        for number, journal_id, is_known, why in rows
+    }
+
+
+def keep_refusal(book: Book, key: str, body_hash: bytes, why: str) -> None:
+    """Keep a refusal under its key, unless the key was answered before."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP_REFUSAL, [book.pk, key, body_hash, why])
+
+
+def _parameters(book: Book, batch: Batch) -> list[str]:
+    now: datetime = clock.now()
+    return [str(book.pk), now.isoformat(), "1", str(len(batch.ids)), *batch.columns()]
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _call(name: bytes, statement: str, parameters: list[str]) -> list[Any]:
+    connection.ensure_connection()
+    raw = connection.connection
+    if connection.in_atomic_block or raw.prepare_threshold is None:
+        with psycopg.Cursor(raw) as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall()
+    return _straight(raw, name, statement, parameters)
+
+
+def _straight(
+    raw: psycopg.Connection[Any], name: bytes, statement: str, parameters: list[str]
+) -> list[tuple[str | None, ...]]:
+    prepared = _prepared.setdefault(raw, set())
+    server = raw.pgconn
+    if name not in prepared:
+        _check(raw, server.prepare(name, _numbered(statement)))
+        prepared.add(name)
+    result = server.exec_prepared(name, [parameter.encode() for parameter in parameters])
+    _check(raw, result)
+    return [
+        tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
+        for row in range(result.ntuples)
+    ]
+
+
+def _check(raw: psycopg.Connection[Any], result: Any) -> None:
+    if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+        return
+    if raw.pgconn.status == ConnStatus.BAD:
+        raise psycopg.OperationalError(result.get_error_message())
+    raise error_from_result(result, encoding="utf-8")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _numbered(statement: str) -> bytes:
+    """Turn `%s` to `$1`, `$2` and so on, as the server numbers parameters."""
+    numbers = iter(range(1, statement.count("%s") + 1))
+    return re.sub("%s", lambda _mark: f"${next(numbers)}", statement).encode()
