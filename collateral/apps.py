@@ -11,8 +11,11 @@ class CollateralConfig(AppConfig):
 
     def ready(self) -> None:
         from ledger.audit import register_law
+        from ledger.corporate_actions.hooks import when_applied
 
+        from .price_adjustments import adjust_prices
         from .reference import load_reference_data
 
         register_law("collateral", Path(__file__).parent / "sql")
+        when_applied(adjust_prices)
         post_migrate.connect(load_reference_data, sender=self, dispatch_uid="collateral.reference")

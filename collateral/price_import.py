@@ -27,7 +27,7 @@ ROWS_PER_STATEMENT: Final = 10_000
 _WRITE = """
 INSERT INTO collateral_price (instrument_id, price, currency, observed_at, source, received_at)
 SELECT r.*, %s, %s FROM unnest(%s::bigint[], %s::numeric[], %s::text[], %s::timestamptz[]) AS r
-    ON CONFLICT (instrument_id, source, observed_at) DO NOTHING
+    ON CONFLICT (instrument_id, source, observed_at) WHERE adjustment_id IS NULL DO NOTHING
 RETURNING id
 """
 
@@ -36,7 +36,7 @@ SELECT r.line, p.price
   FROM unnest(%s::int[], %s::bigint[], %s::numeric[], %s::timestamptz[])
        AS r (line, instrument_id, price, observed_at)
   JOIN collateral_price p USING (instrument_id, observed_at)
- WHERE p.source = %s AND p.price <> r.price
+ WHERE p.source = %s AND p.price <> r.price AND p.adjustment_id IS NULL
 """
 
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from ledger.core import clock
@@ -22,7 +23,7 @@ from ledger.core.errors import Conflict, Invalid, Refusal
 from ledger.core.events import record_event
 
 from .checks import check_observed_at, check_source, exact_for
-from .models import Instrument, Price
+from .models import Instrument, Price, PriceAdjustment
 from .price_policies import freshness_at, price_policies_on
 from .staleness import Freshness, PriceState
 
@@ -32,6 +33,7 @@ __all__ = [
     "PriceState",
     "check_price",
     "latest_prices",
+    "prices_in_force",
     "record_price",
     "record_prices",
 ]
@@ -89,7 +91,9 @@ def record_price(
     number = check_price(price, currency, trading_currency=locked.trading_currency)
     check_source(source)
     check_observed_at(observed_at)
-    known = Price.objects.filter(instrument=locked, source=source, observed_at=observed_at).first()
+    known = Price.objects.filter(
+        instrument=locked, source=source, observed_at=observed_at, adjustment=None
+    ).first()
     if known is not None:
         if known.price != number:
             raise Conflict(
@@ -143,6 +147,19 @@ def record_prices(observations: Sequence[Observation], *, source: str, actor: st
     return [results[place] for place in range(len(observations))]
 
 
+def prices_in_force(instrument: Instrument, *, at: datetime) -> QuerySet[Price]:
+    """Return the prices of an instrument that count at `at`, by the rule of :func:`latest_prices`."""
+    seen = Price.objects.filter(instrument=instrument, observed_at__lte=at)
+    split = (
+        PriceAdjustment.objects.filter(instrument=instrument, effective_at__lte=at)
+        .order_by("-effective_at", "-id")
+        .first()
+    )
+    if split is None:
+        return seen.filter(adjustment=None)
+    return seen.filter(Q(adjustment=split) | Q(adjustment=None, observed_at__gte=split.effective_at))
+
+
 def check_price(price: object, currency: str, *, trading_currency: str) -> Decimal:
     """Return a price as an exact positive Decimal; Invalid (`INEXACT`, `NOT_POSITIVE`, `WRONG_CURRENCY`)."""
     number = exact_for(Price, "price", price)
@@ -168,11 +185,7 @@ def _check_band(instrument: Instrument, price: Decimal, observed_at: datetime) -
             % {"kind": instrument.asset.get_kind_display()},
             code="NO_PRICE_POLICY",
         )
-    previous = (
-        Price.objects.filter(instrument=instrument, observed_at__lte=observed_at)
-        .order_by("-observed_at", "-id")
-        .first()
-    )
+    previous = prices_in_force(instrument, at=observed_at).order_by("-observed_at", "-id").first()
     if previous and abs(price - previous.price) > policy.deviation_limit * previous.price:
         raise Invalid(
             _("%(price)s is more than %(limit)s away from the previous price %(previous)s.")
@@ -184,13 +197,20 @@ def _check_band(instrument: Instrument, price: Decimal, observed_at: datetime) -
         )
 
 
+# What counts at a moment: prices as they were seen since the last split, and what that split made of those before.
 _LATEST = """
 SELECT i.asset_id, i.code, i.status, i.trading_currency, a.kind, p.id, p.price, p.observed_at, p.source
   FROM collateral_instrument i
   JOIN ledger_asset a ON a.id = i.asset_id
   LEFT JOIN LATERAL (
+       SELECT id, effective_at FROM collateral_priceadjustment
+        WHERE instrument_id = i.asset_id AND effective_at <= %(at)s
+        ORDER BY effective_at DESC, id DESC LIMIT 1) split ON true
+  LEFT JOIN LATERAL (
        SELECT id, price, observed_at, source FROM collateral_price
         WHERE instrument_id = i.asset_id AND observed_at <= %(at)s
+          AND (adjustment_id IS NOT DISTINCT FROM split.id
+               OR (adjustment_id IS NULL AND observed_at >= split.effective_at))
         ORDER BY observed_at DESC, id DESC LIMIT 1) p ON true
  WHERE i.asset_id = ANY(%(instruments)s)
 """
@@ -203,9 +223,15 @@ SELECT DISTINCT ON (instrument_id) instrument_id, id, price, observed_at, source
           FROM (SELECT DISTINCT ON (p.instrument_id, p.source) p.*
                   FROM unnest(%(instruments)s::bigint[], %(hard_before)s::timestamptz[])
                        AS soft (instrument_id, hard_before)
+                  LEFT JOIN LATERAL (
+                       SELECT id, effective_at FROM collateral_priceadjustment
+                        WHERE instrument_id = soft.instrument_id AND effective_at <= %(at)s
+                        ORDER BY effective_at DESC, id DESC LIMIT 1) split ON true
                   JOIN collateral_price p
                     ON p.instrument_id = soft.instrument_id
                    AND p.observed_at BETWEEN soft.hard_before AND %(at)s
+                   AND (p.adjustment_id IS NOT DISTINCT FROM split.id
+                        OR (p.adjustment_id IS NULL AND p.observed_at >= split.effective_at))
                  ORDER BY p.instrument_id, p.source, p.observed_at DESC, p.id DESC) last) sources
  WHERE recency <= 2
  ORDER BY instrument_id, price, recency
@@ -215,10 +241,10 @@ SELECT DISTINCT ON (instrument_id) instrument_id, id, price, observed_at, source
 def latest_prices(instruments: Iterable[Instrument], *, at: datetime) -> dict[str, PriceQuote]:
     """Return the price each instrument is valued at, as seen at `at`, by instrument code.
 
-    The last price observed not after `at` counts; while it is soft-stale, the lower of the last two sources
-    (regulation 8.18). HARD is also what no approved policy judges and what is suspended or delisted. Two
-    queries by index whatever the number of instruments. Raises OutsideCalendar where a security has to be
-    judged on a day that no calendar was loaded for.
+    The last price observed not after `at` counts, one from before a split at the split's ratio; while it is
+    soft-stale, the lower of the last two sources (regulation 8.18). HARD is also what no approved policy judges
+    and what is suspended or delisted. Two queries by index whatever the number of instruments. Raises
+    OutsideCalendar where a security has to be judged on a day that no calendar was loaded for.
     """
     wanted: dict[str, Any] = {"at": at, "instruments": [instrument.pk for instrument in instruments]}
     freshness = freshness_at(at)

@@ -1,7 +1,7 @@
 from .fx import FxRate
 from .haircut import EligibleAsset, EntityType, LendingHaircut, Product
 from .instrument import Instrument
-from .price import Price, PricePolicy
+from .price import Price, PriceAdjustment, PricePolicy
 
 __all__ = [
     "EligibleAsset",
@@ -10,6 +10,7 @@ __all__ = [
     "Instrument",
     "LendingHaircut",
     "Price",
+    "PriceAdjustment",
     "PricePolicy",
     "Product",
 ]

@@ -9,8 +9,42 @@ from ledger.core.models import FourEyes
 from ledger.models import Asset
 
 
+class PriceAdjustment(models.Model):
+    """A split as the market sees it: from this moment on, what was observed before counts at the split's ratio."""
+
+    instrument = models.ForeignKey(
+        "collateral.Instrument",
+        on_delete=models.PROTECT,
+        related_name="adjustments",
+        verbose_name=_("instrument"),
+    )
+    corporate_action = models.ForeignKey(
+        "ledger.CorporateAction", on_delete=models.PROTECT, verbose_name=_("corporate action")
+    )
+    effective_at = models.DateTimeField(_("effective at"))
+
+    class Meta:
+        verbose_name = _("price adjustment")
+        verbose_name_plural = _("price adjustments")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instrument", "corporate_action"], name="collateral_priceadjustment_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["instrument", "-effective_at", "-id"], name="collateral_adjustment_latest")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.effective_at:%Y-%m-%d}"
+
+
 class Price(models.Model):
-    """A price that was observed at a source; corrections are later rows, nothing is overwritten."""
+    """A price that was observed at a source; corrections are later rows, nothing is overwritten.
+
+    The row of an `adjustment` is what an observation is worth after a split: it keeps source and time, so that it
+    is as old as what was seen.
+    """
 
     instrument = models.ForeignKey(
         "collateral.Instrument", on_delete=models.PROTECT, related_name="prices", verbose_name=_("instrument")
@@ -20,6 +54,24 @@ class Price(models.Model):
     currency = models.CharField(_("currency"), max_length=12)
     observed_at = models.DateTimeField(_("observed at"))
     received_at = models.DateTimeField(_("received at"))
+    adjustment = models.ForeignKey(
+        "collateral.PriceAdjustment",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="prices",
+        db_index=False,
+        verbose_name=_("price adjustment"),
+    )
+    adjusts = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("adjusts"),
+    )
 
     class Meta:
         verbose_name = _("price")
@@ -30,7 +82,19 @@ class Price(models.Model):
                 name="collateral_price_not_from_the_future", condition=Q(observed_at__lte=F("received_at"))
             ),
             models.UniqueConstraint(
-                fields=["instrument", "source", "observed_at"], name="collateral_price_observed_once"
+                fields=["instrument", "source", "observed_at"],
+                condition=Q(adjustment__isnull=True),
+                name="collateral_price_observed_once",
+            ),
+            models.UniqueConstraint(
+                fields=["adjusts", "adjustment"],
+                condition=Q(adjustment__isnull=False),
+                name="collateral_price_adjusted_once",
+            ),
+            models.CheckConstraint(
+                name="collateral_price_adjusts_something",
+                condition=Q(adjustment__isnull=True, adjusts__isnull=True)
+                | Q(adjustment__isnull=False, adjusts__isnull=False),
             ),
         ]
         indexes = [models.Index(fields=["instrument", "-observed_at", "-id"], name="collateral_price_latest")]

@@ -158,19 +158,20 @@ def _check_may_be_applied(action: CorporateAction) -> None:
         raise Conflict(_("Nobody has approved this action."), code="not_approved")
     if not is_due(action, clock.today()):
         raise Conflict(_("The day of this action has not come."), code="not_due")
-    reason = hooks.in_the_way(action) or _unpaid_shares(action)
-    if reason:
-        raise Conflict(reason, code="must_wait")
+    _check_no_shares_are_owed(action)
+    hooks.announce(action)
 
 
-def _unpaid_shares(action: CorporateAction) -> str:
+def _check_no_shares_are_owed(action: CorporateAction) -> None:
     """Shares that are owed would be split as such and paid as they were: one action of an asset after another."""
     owed = CorporateAction.objects.filter(
         kind=CorporateAction.Kind.BONUS, asset=action.asset, other_asset=None, stage=Stage.APPLIED
     ).first()
-    if action.kind != CorporateAction.Kind.SPLIT or owed is None:
-        return ""
-    return _("%(reference)s still owes shares of this asset.") % {"reference": owed.reference}
+    if action.kind == CorporateAction.Kind.SPLIT and owed is not None:
+        raise Conflict(
+            _("%(reference)s still owes shares of this asset.") % {"reference": owed.reference},
+            code="must_wait",
+        )
 
 
 def terms_of(action: CorporateAction) -> dict[str, Any]:

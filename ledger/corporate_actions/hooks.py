@@ -1,7 +1,7 @@
-"""How the rooms above take part in an action without the book knowing them.
+"""How the rooms above take part in an action without the book knowing them, inside the transaction that applies it.
 
-A consumer is told of an applied action inside the transaction that applied it, so that a split's price and its
-quantities change together or not at all. An obstacle says why an action must wait, such as an order at a venue.
+What raises undoes all of it, so that a split's quantities, its price and whatever was planned in either change
+together or not at all.
 """
 
 from __future__ import annotations
@@ -11,30 +11,34 @@ from collections.abc import Callable
 from ledger.models import CorporateAction
 
 Consumer = Callable[[CorporateAction], None]
-Obstacle = Callable[[CorporateAction], str]
 
-_consumers: list[Consumer] = []
-_obstacles: list[Obstacle] = []
+_before: list[Consumer] = []
+_after: list[Consumer] = []
 
 
-def when_applied(consumer: Consumer) -> Consumer:
-    """Let `consumer` take part in the transaction of every action that is applied; what it raises undoes all."""
-    _consumers.append(consumer)
+def before_applied(consumer: Consumer) -> Consumer:
+    """Call `consumer` before any balance is locked or counted.
+
+    It may raise :class:`~ledger.core.errors.Conflict` (`must_wait`) with what is in the way, such as an order at a
+    venue; the action is then tried again at the next beat. Locks of a room above are taken here, never afterwards.
+    """
+    _before.append(consumer)
     return consumer
 
 
-def wait_for(obstacle: Obstacle) -> Obstacle:
-    """Ask `obstacle` before an action is applied; it answers why the action must wait, or nothing."""
-    _obstacles.append(obstacle)
-    return obstacle
+def when_applied(consumer: Consumer) -> Consumer:
+    """Call `consumer` when what every account is given was written down, and of a split booked."""
+    _after.append(consumer)
+    return consumer
 
 
-def tell(action: CorporateAction) -> None:
-    """Tell every consumer that an action was applied, in the order in which they registered."""
-    for consumer in _consumers:
+def announce(action: CorporateAction) -> None:
+    """Let every room prepare for an action, or refuse it for now, in the order in which they registered."""
+    for consumer in _before:
         consumer(action)
 
 
-def in_the_way(action: CorporateAction) -> str:
-    """Return why an action must wait; empty when it need not."""
-    return next((reason for obstacle in _obstacles if (reason := obstacle(action))), "")
+def tell(action: CorporateAction) -> None:
+    """Tell every room that an action was applied, in the order in which they registered."""
+    for consumer in _after:
+        consumer(action)

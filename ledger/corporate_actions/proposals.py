@@ -107,7 +107,8 @@ def check_terms(action: CorporateAction) -> None:
     """Raise Invalid, with the field at fault, where the terms are not those of their kind.
 
     Codes: `reference_required`, `unknown_kind`, `asset_without_place`, `invalid_ratio`, `same_asset`,
-    `not_money`, `not_positive`, `inexact`, `required`, `not_of_this_kind`, `days_out_of_order`.
+    `not_money`, `not_positive`, `inexact`, `required`, `not_of_this_kind`, `days_out_of_order`, `overtaken` for a
+    split before one that was applied.
     """
     if not action.reference.strip():
         raise Invalid(
@@ -195,6 +196,9 @@ def _check_days(action: CorporateAction) -> None:
                 field=name,
                 code="days_out_of_order",
             )
+    applied = CorporateAction.objects.filter(kind=Kind.SPLIT, asset=action.asset, ex_on__gt=action.ex_on)
+    if action.kind == Kind.SPLIT and applied.exclude(stage=CorporateAction.Stage.WAITING).exists():
+        raise Invalid(_("A later split of this asset was applied already."), field="ex_on", code="overtaken")
 
 
 def number_of(value: object, field: str) -> Decimal | None:

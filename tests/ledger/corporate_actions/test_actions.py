@@ -163,7 +163,7 @@ class TestSplit:
             assert stand(tencent)["custody 00700 CCASS"] == 7665
             raise RuntimeError("the price table is locked")
 
-        monkeypatch.setattr(hooks, "_consumers", [stumble])
+        monkeypatch.setattr(hooks, "_after", [stumble])
         action = announced(ratio_new=5, ratio_old=1)
 
         with on(EX), pytest.raises(RuntimeError, match="price table"):
@@ -171,14 +171,17 @@ class TestSplit:
 
         assert stand(tencent)["custody 00700 CCASS"] == 1533
         assert progress_of(action).stage == "waiting"
-        monkeypatch.setattr(hooks, "_consumers", [])
+        monkeypatch.setattr(hooks, "_after", [])
         with on(EX):
             assert carry_out(action=action).stage == "completed"
 
     def test_it_waits_for_what_stands_in_the_way(
         self, tencent: Book, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hooks, "_obstacles", [lambda action: "An order is at the venue."])
+        def refuse(action: CorporateAction) -> None:
+            raise Conflict("An order is at the venue.", code="must_wait")
+
+        monkeypatch.setattr(hooks, "_before", [refuse])
         action = announced(ratio_new=5, ratio_old=1)
 
         with on(EX), pytest.raises(Conflict, match="An order is at the venue") as refused:
@@ -544,7 +547,7 @@ class TestClock:
             if action.reference == "bad":
                 raise RuntimeError("no price")
 
-        monkeypatch.setattr(hooks, "_consumers", [stumble])
+        monkeypatch.setattr(hooks, "_after", [stumble])
         bad = announced(reference="bad", ratio_new=5, ratio_old=1)
         good = announced(reference="good", ratio_new=2, ratio_old=1)
 
