@@ -8,8 +8,12 @@ class MarginConfig(AppConfig):
     verbose_name = _("Margin lending")
 
     def ready(self) -> None:
+        from ledger.corporate_actions.hooks import before_applied
+
         from .audit import register_checks
+        from .corporate_actions import end_sales_of
         from .states import load_transitions
 
         register_checks()
+        before_applied(end_sales_of)
         post_migrate.connect(load_transitions, sender=self, dispatch_uid="margin.states")

@@ -180,7 +180,7 @@ def _row(assessment: Assessment, run: ValuationRun | None) -> Valuation:
 
 
 def _market(broker: Broker, held: Collection[Position], moment: datetime, currency: str) -> Market:
-    codes = {code for position in held for code in (*position.pledged, *position.in_sale)}
+    codes = {code for position in held for code in position.holdings()}
     codes |= {code for position in held for code in position.cash if code != currency}
     return Market.at_moment(broker, codes, at=moment, currency=currency)
 

@@ -7,6 +7,7 @@ import io
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -16,7 +17,7 @@ from collateral.models import Price
 from collateral.price_import import import_prices, read_prices
 from ledger.core.admin import ReadOnlyAdmin
 
-from .show import figure
+from .show import NOTHING, figure, link
 from .upload import Outcome, UploadAdmin, UploadForm
 
 
@@ -28,14 +29,18 @@ class PriceUploadForm(UploadForm):
 
 @admin.register(Price)
 class PriceAdmin(UploadAdmin, ReadOnlyAdmin):
-    list_display = ("instrument_code", "amount", "currency", "source", "observed_at", "received_at")
+    list_display = ("instrument_code", "amount", "currency", "source", "observed_at", "received_at", "split")
     list_filter = ("source",)
-    list_select_related = ("instrument",)
+    list_select_related = ("instrument", "adjustment__corporate_action__asset")
     search_fields = ("=instrument__code",)
     search_help_text = _("Code of the instrument")
     ordering = ("-pk",)
-    fields = (("instrument", "amount", "currency"), ("source", "observed_at", "received_at"))
-    readonly_fields = ("amount",)
+    fields = (
+        ("instrument", "amount", "currency"),
+        ("source", "observed_at", "received_at"),
+        ("split", "adjusts"),
+    )
+    readonly_fields = ("amount", "split")
     upload_form = PriceUploadForm
     upload_title = _("Upload a history of prices")
     upload_help = _(
@@ -61,3 +66,11 @@ class PriceAdmin(UploadAdmin, ReadOnlyAdmin):
     @display(description=_("price"))
     def amount(self, price: Price) -> str:
         return figure(price.price)
+
+    @display(description=_("split"))
+    def split(self, price: Price) -> str:
+        """The split that made this price of one that was seen."""
+        if price.adjustment is None:
+            return NOTHING
+        action = price.adjustment.corporate_action
+        return link(reverse("admin:ledger_corporateaction_change", args=[action.pk]), action)

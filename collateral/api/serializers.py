@@ -57,10 +57,15 @@ class PriceSerializer(serializers.ModelSerializer[Price]):
     price = price_shown()
     observed_at = MomentField()
     received_at = MomentField()
+    adjusts = serializers.IntegerField(
+        source="adjusts_id",
+        allow_null=True,
+        help_text=_("The price as it was seen, of which a split made this one."),
+    )
 
     class Meta:
         model = Price
-        fields = ["id", "code", "price", "currency", "source", "observed_at", "received_at"]
+        fields = ["id", "code", "price", "currency", "source", "observed_at", "received_at", "adjusts"]
 
 
 class QuoteSerializer(serializers.Serializer[Any]):

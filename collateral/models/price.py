@@ -36,7 +36,7 @@ class PriceAdjustment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.instrument_id} {self.effective_at:%Y-%m-%d}"
+        return str(self.corporate_action)
 
 
 class Price(models.Model):

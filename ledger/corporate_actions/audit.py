@@ -91,17 +91,17 @@ def _unlike_their_templates(action: CorporateAction, rows: Sequence[Entitlement]
 def _movement(request: JournalRequest) -> dict[AccountKey, Decimal]:
     total: dict[AccountKey, Decimal] = defaultdict(Decimal)
     for leg in request.legs:
-        total[leg.account] += leg.quantity
+        total[leg.account._replace(slot=None)] += leg.quantity
     return {account: quantity for account, quantity in total.items() if quantity}
 
 
 def _moved(journal_ids: Sequence[UUID]) -> dict[UUID, dict[AccountKey, Decimal]]:
-    """What journals moved, in units, debit positive."""
-    moved: dict[UUID, dict[AccountKey, Decimal]] = defaultdict(dict)
+    """What journals moved, in units, debit positive, whichever slot of a house account took it."""
+    moved: dict[UUID, dict[AccountKey, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     entries = Entry.objects.filter(journal_id__in=journal_ids)
     for entry in entries.select_related("account__asset", "account__location"):
         quantity = entry.account.asset.units(entry.amount_atoms)
-        moved[entry.journal_id][AccountKey.of(entry.account)] = quantity
+        moved[entry.journal_id][AccountKey.of(entry.account)] += quantity
     return moved
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from django.db import connection
 
 from ledger.models import Account, Balance, CorporateAction, Role
 from ledger.models.account import DEBIT_NORMAL_ROLES
+from ledger.requests import AccountKey
 
 # Who is given something by a bonus or a dividend. Of shares sold before the ex date it is the buyer's.
 ENTITLED_ROLES: Final = (Role.CLIENT_COLLATERAL, Role.CLIENT_IN_SALE, Role.SUSPENSE, Role.HOUSE_CAPITAL)
@@ -42,12 +44,26 @@ def holdings(action: CorporateAction, *, lock: bool = False) -> list[Held]:
         return [held for row in rows if (held := _held(row)).atoms]
     sold = _sold_ex(action)
     counted = rows.filter(account__role__in=ENTITLED_ROLES)
-    return [held for row in counted if (held := _held(row, sold.get(row.account_id, 0))).atoms > 0]
+    return [
+        held
+        for held in _together(_held(row, sold.get(row.account_id, 0)) for row in counted)
+        if held.atoms > 0
+    ]
 
 
 def _held(balance: Balance, sold: int = 0) -> Held:
     sign = 1 if balance.account.role in DEBIT_NORMAL_ROLES else -1
     return Held(balance.account, sign * balance.net_atoms + sold)
+
+
+def _together(held: Iterable[Held]) -> list[Held]:
+    """The slots of a house account count as one: what one of them lacks another has."""
+    found: dict[tuple[int, AccountKey], Held] = {}
+    for holding in held:
+        place = holding.account.book_id, AccountKey.of(holding.account)
+        known = found.get(place)
+        found[place] = Held(known.account, known.atoms + holding.atoms) if known else holding
+    return list(found.values())
 
 
 def _sold_ex(action: CorporateAction) -> dict[int, int]:

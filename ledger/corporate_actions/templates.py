@@ -61,7 +61,7 @@ def _split(action: CorporateAction, row: Entitlement) -> list[Leg]:
     custody = _place(row, Role.CUSTODY, action.asset)
     if _is_pool(row):
         return [debit(custody, change), credit(_rounding(row, action.asset), change)]
-    account = AccountKey.of(row.account)
+    account = AccountKey.exactly(row.account)
     if row.account.role in DEBIT_NORMAL_ROLES:
         return [debit(account, change), credit(custody, change)]
     return [credit(account, change), debit(custody, change)]

@@ -246,6 +246,9 @@ class Entitlement(models.Model):
                 | Q(status="paid"),
             ),
         ]
+        indexes = [
+            models.Index(fields=["account"], condition=Q(status="pending"), name="ledger_entitlement_pending")
+        ]
 
     def __str__(self) -> str:
         return f"{self.action_id}: {self.account_id}"

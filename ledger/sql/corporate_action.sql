@@ -1,7 +1,7 @@
 -- The law of corporate actions, held by PostgreSQL whoever writes.
 --
---   L12  what was proposed is what is approved and carried out; an action goes forward and is never undone
---   L13  what holders are entitled to is written once, when an approved action is applied, and then only booked and paid
+--   L30  what was proposed is what is approved and carried out; an action goes forward and is never undone
+--   L31  what holders are entitled to is written once, when an approved action is applied, and then only booked and paid
 
 CREATE FUNCTION ledger_corporateaction_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

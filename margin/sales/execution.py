@@ -20,6 +20,7 @@ from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.decimals import ZERO, floor_to
 from ledger.core.events import SYSTEM, record_event
+from ledger.corporate_actions.splits import due_splits
 from ledger.models import Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin import states
@@ -67,8 +68,7 @@ def _step(sale_id: int, *, actor: str) -> bool:
     orders = SaleOrder.objects.filter(leg__sale_id=sale_id, status__in=SaleOrder.LIVE).order_by("pk")
     related = orders.select_related("leg__asset__instrument", "leg__sale__call__facility__client__broker")
     for order in list(related):
-        may_be_worked = order.status != SaleOrder.Status.NEW or not is_stopped
-        if may_be_worked and _work(order, is_stopped=is_stopped, actor=actor):
+        if _work(order, is_stopped=is_stopped, actor=actor):
             return True
     if orders.exists() or is_stopped:
         return False
@@ -81,9 +81,11 @@ def _step(sale_id: int, *, actor: str) -> bool:
 def _work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
     """Bring our record of an order up to the venue's; returns whether anything changed."""
     venue = venue_of(order.leg.asset.instrument)
-    if order.status == SaleOrder.Status.NEW:
-        return _set_status(order, "sent", actor=actor)
     try:
+        if _awaits_split(order.leg.sale):
+            return _take_off(order, venue, actor=actor)
+        if order.status == SaleOrder.Status.NEW:
+            return not is_stopped and _set_status(order, "sent", actor=actor)
         report = venue.report(order.client_order_id)
         if report is None and not is_stopped:
             report = venue.submit(
@@ -96,6 +98,15 @@ def _work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
     return report is not None and _take_in(order, report, actor=actor)
 
 
+def _take_off(order: SaleOrder, venue: Venue, *, actor: str) -> bool:
+    """Take off an order in old shares without asking first what it did: a venue may only answer by doing more."""
+    report = None if order.status == SaleOrder.Status.NEW else venue.cancel(order.client_order_id)
+    if report is not None:
+        return _take_in(order, report, actor=actor)
+    _release_leaves(order, actor=actor)
+    return True
+
+
 def _is_overtaken(order: SaleOrder) -> bool:
     """Whether a resting order waits in vain: the account is cured without it, or the market is below its limit.
 
@@ -105,6 +116,12 @@ def _is_overtaken(order: SaleOrder) -> bool:
     assessment = assess(sale.call.facility)
     is_cured = assessment.value.loan == ZERO or not assessment.value.is_above(sale.target_utilisation)
     return is_cured or assessment.market.quotes[order.leg.asset.code].price < order.limit_price
+
+
+def _awaits_split(sale: ForcedSale) -> bool:
+    """Whether a split is due in something the sale may sell: its plan and its orders are in old shares."""
+    due = due_splits()
+    return bool(due) and sale.legs.filter(asset__in=due).exists()
 
 
 def _set_status(order: SaleOrder, event: str, *, actor: str) -> bool:
@@ -164,7 +181,7 @@ def _next(sale_id: int, *, actor: str) -> bool:
     sale = _lock(sale_id)
     if sale.status == ForcedSale.Status.APPROVED:
         return _move(sale, "started", actor=actor)
-    if sale.status != ForcedSale.Status.EXECUTING or _has_live_orders(sale):
+    if sale.status != ForcedSale.Status.EXECUTING or _has_live_orders(sale) or _awaits_split(sale):
         return False
     assessment = assess(sale.call.facility)
     if assessment.value.loan == ZERO or not assessment.value.is_above(sale.target_utilisation):

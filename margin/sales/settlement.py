@@ -1,4 +1,7 @@
-"""Securities sold are delivered and paid for on their settlement date; interest stops there."""
+"""Securities sold are delivered and paid for on their settlement date; interest stops there.
+
+What was sold before a split and is delivered after it is delivered in new shares.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from django.db import transaction
 
 from ledger.accounts import AccountKey
 from ledger.core import clock
+from ledger.core.clock import HONG_KONG
 from ledger.core.events import SYSTEM, record_event
+from ledger.corporate_actions.splits import due_splits, since_split
 from ledger.models import Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.custody import location_of
@@ -18,12 +23,19 @@ from .fills import proceeds_legs
 
 
 def settle_due(*, broker: Broker, on: date | None = None, actor: str = SYSTEM) -> int:
-    """Settle every fill of a broker that is due by `on` (today) and has not been; returns how many."""
-    due = Fill.objects.filter(
-        order__leg__sale__call__facility__client__broker=broker,
-        settled_at__isnull=True,
-        settles_on__lte=on or clock.today(),
-    ).order_by("pk")
+    """Settle every fill of a broker that is due by `on` (today) and has not been; returns how many.
+
+    What a split is about to change is settled after it, in new shares.
+    """
+    due = (
+        Fill.objects.filter(
+            order__leg__sale__call__facility__client__broker=broker,
+            settled_at__isnull=True,
+            settles_on__lte=on or clock.today(),
+        )
+        .exclude(order__leg__asset__in=due_splits())
+        .order_by("pk")
+    )
     return sum(_settle(fill_id, actor) for fill_id in list(due.values_list("pk", flat=True)))
 
 
@@ -43,12 +55,15 @@ def _settle(fill_id: int, actor: str) -> int:
         return 0
     client, currency, asset = facility.client, facility.currency, fill.order.leg.asset
     location = location_of(client.broker, asset).code
+    owed = AccountKey(Role.UNSETTLED_PAYABLE, asset.code, location=location)
+    traded_on = fill.traded_at.astimezone(HONG_KONG).date()
+    quantity = since_split(client.broker.book, owed, fill.quantity, since=traded_on)
     request = JournalRequest(
         key=f"settlement:{fill.venue}:{fill.execution_id}",
         kind="forced_sale_settlement",
         legs=(
-            debit(AccountKey(Role.UNSETTLED_PAYABLE, asset.code, location=location), fill.quantity),
-            credit(AccountKey(Role.CUSTODY, asset.code, location=location), fill.quantity),
+            debit(owed, quantity),
+            credit(AccountKey(Role.CUSTODY, asset.code, location=location), quantity),
             debit(AccountKey(Role.NOSTRO, currency), fill.gross.amount),
             credit(AccountKey(Role.UNSETTLED_RECEIVABLE, currency), fill.gross.amount),
             debit(AccountKey(Role.CLIENT_PROCEEDS, currency, client.number), fill.net.amount),

@@ -49,5 +49,5 @@ class Venue(Protocol):
     def submit(self, order: Order) -> OrderReport:
         """Send an order; the same client order id a second time changes nothing."""
 
-    def cancel(self, client_order_id: str) -> OrderReport:
-        """Ask for what is left of an order to be taken off."""
+    def cancel(self, client_order_id: str) -> OrderReport | None:
+        """Ask for what is left of an order to be taken off; None when the venue has never seen it."""

@@ -52,11 +52,15 @@ class PaperVenue:
         self._trade(kept)
         return self._report(kept)
 
-    def cancel(self, client_order_id: str) -> OrderReport:
+    def cancel(self, client_order_id: str) -> OrderReport | None:
         with transaction.atomic():
-            order = PaperOrder.objects.select_for_update().get(
-                venue=self.code, client_order_id=client_order_id
+            order = (
+                PaperOrder.objects.select_for_update()
+                .filter(venue=self.code, client_order_id=client_order_id)
+                .first()
             )
+            if order is None:
+                return None
             if not order.executions.exists():
                 order.is_cancelled = True
                 order.save(update_fields=["is_cancelled"])

@@ -8,14 +8,16 @@ from decimal import Decimal
 
 import pytest
 
+from ledger.accounts import AccountKey
 from ledger.core.errors import Conflict
 from ledger.core.models import Event
 from ledger.corporate_actions import hooks
 from ledger.corporate_actions.actions import carry_out, due_actions, preview, progress_of, written_down
+from ledger.corporate_actions.splits import since_split
 from ledger.freezes import set_freeze
-from ledger.models import Account, Asset, Book, CorporateAction, Entitlement, Location
+from ledger.models import Account, Asset, Balance, Book, CorporateAction, Entitlement, Location
 from ledger.tasks import apply_corporate_actions
-from tests.ledger.books import account_id, move, pledge
+from tests.ledger.books import account_id, custody, move, pledge
 
 from .issuers import CHAN, EX, LEE, WONG, announced, booked, findings, journals_of, on, shares, stand
 
@@ -283,6 +285,61 @@ class TestConsolidation:
         assert stand(book)["suspense 00700 CCASS"] == 40
         assert stand(book)["custody 00700 CCASS"] == 90
         assert findings() == []
+
+
+class TestSlots:
+    """A busy house account lies in several slots; what one of them lacks another has."""
+
+    @pytest.fixture
+    def seven(self, book: Book) -> Book:
+        """Seven shares of the house's on suspense: seventeen in one slot, ten short in another."""
+        booked(book, [pledge("p1", CHAN, "100", "00700", "CCASS")])
+        slot = [AccountKey("suspense", "00700", location="CCASS", slot=n) for n in (1, 2)]
+        booked(
+            book,
+            [
+                move("h1", custody("00700", "CCASS"), slot[0], "17"),
+                move("h2", slot[1], custody("00700", "CCASS"), "10"),
+            ],
+        )
+        return book
+
+    def test_each_slot_is_split_where_it_stands(self, seven: Book) -> None:
+        with on(EX):
+            carry_out(action=announced(ratio_new=5, ratio_old=1))
+
+        slots = Balance.objects.filter(account__role="suspense", account__asset__code="00700")
+        assert dict(slots.values_list("account__slot", "net_atoms")) == {1: -85, 2: 50}
+        assert stand(seven)["custody 00700 CCASS"] == 535
+        assert findings() == []
+
+    def test_a_dividend_is_paid_on_what_stands_in_all_of_them(self, seven: Book) -> None:
+        with on(PAY):
+            carry_out(action=dividend())
+
+        assert stand(seven)["suspense HKD CCASS"] == D("16.80")
+        assert stand(seven)["nostro HKD"] == D("256.80")
+        assert findings() == []
+
+
+class TestOldQuantities:
+    def test_what_came_before_a_split_is_told_in_new_shares(self, tencent: Book) -> None:
+        for reference, new, old, day in (
+            ("one", 5, 1, EX),
+            ("two", 1, 3, date(2026, 4, 7)),
+            ("elsewhere", 9, 1, date(2026, 4, 8)),
+        ):
+            place = "VAULT" if reference == "elsewhere" else ""
+            action = announced(reference=reference, ratio_new=new, ratio_old=old, ex_on=day, location=place)
+            with on(day):
+                carry_out(action=action)
+
+        def now(quantity: str, since: date) -> Decimal:
+            return since_split(tencent, shares(CHAN), D(quantity), since=since)
+
+        assert now("100", date(2026, 4, 1)) == D(166)
+        assert now("100", EX) == D(33)
+        assert now("100", date(2026, 4, 7)) == D(100)
 
 
 class TestHeldUp:

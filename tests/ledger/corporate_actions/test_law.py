@@ -78,7 +78,7 @@ def inserted(**columns: object) -> str:
         "checked_at = now(), approval = 'rejected'",
     ],
 )
-def test_l12_the_maker_of_an_action_is_never_its_checker(split: CorporateAction, change: str) -> None:
+def test_l30_the_maker_of_an_action_is_never_its_checker(split: CorporateAction, change: str) -> None:
     said = refused(f"UPDATE ledger_corporateaction SET {change} WHERE id = %s", split.pk)
     assert "maker_is_not_checker" in said or "decided_by_a_checker" in said
 
@@ -107,26 +107,26 @@ def test_l12_the_maker_of_an_action_is_never_its_checker(split: CorporateAction,
         {"fraction_price": "51.25"},
     ],
 )
-def test_l12_terms_that_are_not_those_of_a_kind(tencent: Book, terms: dict[str, object]) -> None:
+def test_l30_terms_that_are_not_those_of_a_kind(tencent: Book, terms: dict[str, object]) -> None:
     said = inserted(**terms)
     assert any(rule in said for rule in ("terms_of_its_kind", "fractions_are_paid_for", "ratio_new_check"))
 
 
 @pytest.mark.parametrize("price", ["NaN", "Infinity", "1e-19", "1e20"])
-def test_l12_a_price_that_is_no_exact_number(tencent: Book, price: str) -> None:
+def test_l30_a_price_that_is_no_exact_number(tencent: Book, price: str) -> None:
     money = Asset.objects.get(code="HKD").pk
     said = inserted(fraction_price=price, currency_id=money, pay_on="2026-05-04")
     assert "fraction_price" in said
 
 
-def test_l12_days_that_do_not_follow(tencent: Book) -> None:
+def test_l30_days_that_do_not_follow(tencent: Book) -> None:
     days = {"kind": "bonus", "record_on": "2026-04-08", "pay_on": "2026-04-20"}
 
     assert "days_follow" in inserted(**days | {"ex_on": "2026-04-09"})
     assert "days_follow" in inserted(**days | {"pay_on": "2026-04-07"})
 
 
-def test_l12_shares_of_money_and_money_of_shares(tencent: Book) -> None:
+def test_l30_shares_of_money_and_money_of_shares(tencent: Book) -> None:
     money, stock = Asset.objects.get(code="HKD").pk, Asset.objects.get(code="00700").pk
     paid = {"fraction_price": "1", "pay_on": "2026-05-04"}
 
@@ -140,11 +140,11 @@ def test_l12_shares_of_money_and_money_of_shares(tencent: Book) -> None:
     assert "fractions_are_paid_for" in inserted(currency_id=money)
 
 
-def test_l12_an_announcement_carried_out_twice(split: CorporateAction) -> None:
+def test_l30_an_announcement_carried_out_twice(split: CorporateAction) -> None:
     assert "reference_once" in inserted(reference=split.reference)
 
 
-def test_l12_an_action_that_begins_as_applied(tencent: Book) -> None:
+def test_l30_an_action_that_begins_as_applied(tencent: Book) -> None:
     decided = {"approval": "approved", "checker_id": person("ng").pk, "checked_at": "2026-03-01T10:00:00Z"}
     said = inserted(**decided | {"stage": "applied", "applied_at": "2026-04-02T00:00:00Z"})
     assert "has not been carried out" in said
@@ -153,7 +153,7 @@ def test_l12_an_action_that_begins_as_applied(tencent: Book) -> None:
 @pytest.mark.parametrize(
     "change", ["ratio_new = 6", "ex_on = '2026-04-03'", "reference = 'other'", "reason = 'x'", "asset_id = 1"]
 )
-def test_l12_terms_changed_before_and_after_the_decision(split: CorporateAction, change: str) -> None:
+def test_l30_terms_changed_before_and_after_the_decision(split: CorporateAction, change: str) -> None:
     decision = "approval = 'approved', checked_at = now(), checker_id = %s"
 
     assert "decided as it stands" in refused(f"UPDATE ledger_corporateaction SET {change}")
@@ -162,7 +162,7 @@ def test_l12_terms_changed_before_and_after_the_decision(split: CorporateAction,
     )
 
 
-def test_l12_a_decision_taken_back(applied: CorporateAction) -> None:
+def test_l30_a_decision_taken_back(applied: CorporateAction) -> None:
     said = refused("UPDATE ledger_corporateaction SET approval = 'rejected' WHERE id = %s", applied.pk)
     assert "was decided and does not change" in said
 
@@ -179,24 +179,24 @@ def test_l12_a_decision_taken_back(applied: CorporateAction) -> None:
         ),
     ],
 )
-def test_l12_an_action_goes_forward_and_owes_nobody_at_its_end(
+def test_l30_an_action_goes_forward_and_owes_nobody_at_its_end(
     applied: CorporateAction, change: str, rule: str
 ) -> None:
     assert rule in refused(f"UPDATE ledger_corporateaction SET {change} WHERE id = %s", applied.pk)
 
 
-def test_l12_an_unapproved_action_applied(split: CorporateAction) -> None:
+def test_l30_an_unapproved_action_applied(split: CorporateAction) -> None:
     said = refused("UPDATE ledger_corporateaction SET stage = 'applied', applied_at = now()")
     assert "applied_when_approved" in said
 
 
 @pytest.mark.parametrize("table", ["ledger_entitlement", "ledger_corporateaction"])
-def test_l13_nothing_is_deleted(applied: CorporateAction, table: str) -> None:
+def test_l31_nothing_is_deleted(applied: CorporateAction, table: str) -> None:
     assert "append-only" in refused(f"DELETE FROM {table}")
     assert "append-only" in refused(f"TRUNCATE {table} CASCADE")
 
 
-def test_l13_nobody_is_entitled_by_an_action_that_is_not_being_applied(
+def test_l31_nobody_is_entitled_by_an_action_that_is_not_being_applied(
     applied: CorporateAction, split_of_hsbc: CorporateAction
 ) -> None:
     row = (
@@ -234,12 +234,12 @@ def split_of_hsbc(tencent: Book) -> CorporateAction:
         "account_id = account_id + 1",
     ],
 )
-def test_l13_what_was_written_down_stays(applied: CorporateAction, change: str) -> None:
+def test_l31_what_was_written_down_stays(applied: CorporateAction, change: str) -> None:
     said = refused(f"UPDATE ledger_entitlement SET {change} WHERE cash_atoms > 0")
     assert "as it was written" in said
 
 
-def test_l13_the_law_lets_the_services_do_their_work(applied: CorporateAction) -> None:
+def test_l31_the_law_lets_the_services_do_their_work(applied: CorporateAction) -> None:
     """So that the refusals above mean something."""
     assert Entitlement.objects.filter(action=applied, status="booked", cash_atoms__gt=0).count() == 2
     with on(date(2026, 5, 4)):
