@@ -1,6 +1,6 @@
 from .account import Account, Balance, Role
 from .asset import Asset, Location
-from .block import BalanceDay, Block
+from .block import BalanceDay, Block, BlockLeaves
 from .book import Book
 from .corporate_action import CorporateAction, Entitlement
 from .hold import Hold
@@ -15,6 +15,7 @@ __all__ = [
     "Balance",
     "BalanceDay",
     "Block",
+    "BlockLeaves",
     "Book",
     "CorporateAction",
     "Entitlement",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +43,23 @@ class Block(models.Model):
 
     def __str__(self) -> str:
         return f"{self.book_id}/{self.number}"
+
+
+class BlockLeaves(models.Model):
+    """The hashes of a block's journals in their order, of which its Merkle root is made."""
+
+    block = models.OneToOneField(
+        "ledger.Block", on_delete=models.PROTECT, primary_key=True, related_name="+", verbose_name=_("block")
+    )
+    leaves = ArrayField(models.BinaryField(), verbose_name=_("hashes of the journals"))
+
+    class Meta:
+        db_table = "ledger_block_leaves"
+        verbose_name = _("hashes of a block")
+        verbose_name_plural = _("hashes of blocks")
+
+    def __str__(self) -> str:
+        return str(self.block_id)
 
 
 class BalanceDay(models.Model):

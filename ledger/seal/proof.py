@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import connection
 from django.utils.translation import gettext as _
 
 from ledger.core.errors import Conflict
-from ledger.models import Block, Entry, Journal
+from ledger.models import Block, BlockLeaves, Entry, Journal
 
 from . import verify
 
@@ -53,9 +52,10 @@ def prove(journal: Journal, *, through: int | None = None) -> dict[str, Any]:
         raise NotSealedYet(
             _("This journal is not sealed yet; it is within seconds."), journal=str(journal.pk)
         )
-    leaves = _leaves(block)
-    place = next((n for n, (journal_id, _leaf) in enumerate(leaves) if journal_id == journal.pk), None)
-    hashes = [leaf for _journal_id, leaf in leaves]
+    hashes = [bytes(leaf) for leaf in BlockLeaves.objects.get(pk=block.pk).leaves]
+    told = _told(journal)
+    leaf = verify.leaf_hash(told)
+    place = hashes.index(leaf) if leaf in hashes else None
     if place is None or verify.tree(hashes)[-1][0] != bytes(block.merkle_root):
         raise SealBroken(
             _("The books are not what was sealed in block %(number)s.") % {"number": block.number},
@@ -66,7 +66,7 @@ def prove(journal: Journal, *, through: int | None = None) -> dict[str, Any]:
     ).order_by("number")[:HEADERS_MAX]
     return {
         "format": verify.FORMAT,
-        "journal": _told(journal),
+        "journal": told,
         "place": place,
         "path": [step.hex() for step in verify.path_to(hashes, place)],
         "blocks": [header(each, journal.book.code) for each in chain],
@@ -84,19 +84,9 @@ def header(block: Block, book_code: str) -> dict[str, str]:
         "entry_count": str(block.entry_count),
         "merkle_root": bytes(block.merkle_root).hex(),
         "previous_hash": bytes(block.previous_hash).hex(),
-        "sealed_at": _utc(block.sealed_at),
+        "sealed_at": utc(block.sealed_at),
         "hash": bytes(block.hash).hex(),
     }
-
-
-def _leaves(block: Block) -> list[tuple[Any, bytes]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT journal_id, leaf FROM ledger_leaves(%s::text::xid8, %s::text::xid8, %s)"
-            " ORDER BY transaction, journal_id",
-            [str(block.from_transaction), str(block.to_transaction), block.book_id],
-        )
-        return [(journal_id, bytes(leaf)) for journal_id, leaf in cursor.fetchall()]
 
 
 def _told(journal: Journal) -> dict[str, Any]:
@@ -108,7 +98,7 @@ def _told(journal: Journal) -> dict[str, Any]:
         "key": journal.idempotency_key,
         "kind": journal.kind,
         "value_on": journal.value_on.isoformat(),
-        "booked_at": _utc(journal.booked_at),
+        "booked_at": utc(journal.booked_at),
         "actor": journal.actor,
         "cause": journal.cause,
         "narrative": journal.narrative,
@@ -136,5 +126,5 @@ def _lines(entries: Iterable[Entry]) -> Iterable[dict[str, str]]:
         }
 
 
-def _utc(moment: datetime) -> str:
+def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

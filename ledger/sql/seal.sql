@@ -6,7 +6,8 @@
 --   L22  what a block added to each account and value date comes with the block, once and whole
 --   L23  a book keeps its code, which its blocks and proofs name
 --
--- The block of a journal follows from its transaction, so nothing is written per journal. All books are sealed to one
+-- The block of a journal follows from its transaction, so no row is written per journal; a block keeps the hashes of its
+-- journals in their order, so that a proof need not hash them again and the audit can name the one that was altered. All books are sealed to one
 -- horizon in one commit; a book without journals gets no block, and its next one begins where its last one ended.
 --
 -- Bytes are PostgreSQL's binary form of a row of texts (record_send): the number of fields, then for each the type (25),
@@ -149,13 +150,19 @@ BEGIN
      ORDER BY j.transaction, j.id OFFSET p_most - 1 LIMIT 1;
     cut := coalesce(cut, horizon);
 
-    WITH block AS (
-        INSERT INTO ledger_block (book_id, to_transaction, journal_count, entry_count, merkle_root, sealed_at)
-        SELECT l.book_id, cut, count(*), sum(l.entry_count),
-               ledger_merkle_root(array_agg(l.leaf ORDER BY l.transaction, l.journal_id)), p_sealed_at
+    WITH content AS MATERIALIZED (
+        SELECT l.book_id, count(*) AS journals, sum(l.entry_count) AS entries,
+               array_agg(l.leaf ORDER BY l.transaction, l.journal_id) AS leaves
           FROM ledger_leaves(sealed_to, cut) l
-         GROUP BY l.book_id ORDER BY l.book_id
-        RETURNING id
+         GROUP BY l.book_id
+    ), block AS (
+        INSERT INTO ledger_block (book_id, to_transaction, journal_count, entry_count, merkle_root, sealed_at)
+        SELECT c.book_id, cut, c.journals, c.entries, ledger_merkle_root(c.leaves), p_sealed_at
+          FROM content c ORDER BY c.book_id
+        RETURNING id, book_id
+    ), kept AS (
+        INSERT INTO ledger_block_leaves (block_id, leaves)
+        SELECT b.id, c.leaves FROM block b JOIN content c ON c.book_id = b.book_id
     )
     SELECT array_agg(id) INTO made FROM block;
     IF made IS NULL THEN
