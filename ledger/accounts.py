@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from ledger.core.errors import Invalid
 
-from .models import Account, Asset, Balance, Book, Location, Role
-from .models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES
+from .models import Account, Asset, Book, Location, Role
+from .models.account import UNBOUNDED_ROLES
 from .requests import AccountKey, quoted_parts
 
 __all__ = ["AccountKey", "Found", "account_label", "forget_accounts", "resolve", "slot_of_process"]
@@ -140,34 +140,18 @@ def _open(book: Book, keys: list[AccountKey]) -> None:
         if key.role not in Role.values:
             raise Invalid(_("There is no role %(role)s.") % {"role": key.role}, field="role")
     ordered = sorted(keys, key=AccountKey.parts)
-    Account.objects.bulk_create(
-        [
-            Account(
-                book=book,
-                owner=key.owner,
-                role=key.role,
-                asset=assets[key.asset],
-                location=locations.get(key.location),
-                slot=slot_of(key),
-            )
-            for key in ordered
-        ],
-        ignore_conflicts=True,
-    )
-    opened = _find(book, keys)
-    Balance.objects.bulk_create(
-        [Balance(account_id=opened[key].id, freeze="none", **_bounds(key.role)) for key in ordered],
-        ignore_conflicts=True,
-    )
-
-
-def _bounds(role: str) -> dict[str, int | None]:
-    """A client's collateral never goes short and a loan never goes negative, whoever posts."""
-    if role in UNBOUNDED_ROLES:
-        return {"floor_atoms": None, "ceiling_atoms": None}
-    if role in DEBIT_NORMAL_ROLES:
-        return {"floor_atoms": 0, "ceiling_atoms": None}
-    return {"floor_atoms": None, "ceiling_atoms": 0}
+    columns: list[list[Any]] = [
+        [key.owner for key in ordered],
+        [key.role for key in ordered],
+        [key.asset for key in ordered],
+        [key.location for key in ordered],
+        [slot_of(key) for key in ordered],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_open_accounts(%s, %s::text[], %s::text[], %s::text[], %s::text[], %s::smallint[])",
+            [book.pk, *columns],
+        )
 
 
 def account_label(account_id: int) -> str:
