@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import connection
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
 from ledger.core import clock
 
@@ -34,6 +34,7 @@ _POST_EACH: Final = (
 )
 _KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
 
+_NOT_PREPARED: Final = b"26000"
 # The statements prepared on each connection, by the name they have there.
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
 
@@ -92,16 +93,24 @@ def _straight(
     raw: psycopg.Connection[Any], name: bytes, statement: str, parameters: list[str]
 ) -> list[tuple[str | None, ...]]:
     prepared = _prepared.setdefault(raw, set())
-    server = raw.pgconn
+    values = [parameter.encode() for parameter in parameters]
     if name not in prepared:
-        _check(raw, server.prepare(name, _numbered(statement)))
-        prepared.add(name)
-    result = server.exec_prepared(name, [parameter.encode() for parameter in parameters])
+        _prepare(raw, name, statement)
+    result = raw.pgconn.exec_prepared(name, values)
+    if result.error_field(DiagnosticField.SQLSTATE) == _NOT_PREPARED:
+        # After a rollback the driver deallocates every statement of the session, those it did not prepare too.
+        _prepare(raw, name, statement)
+        result = raw.pgconn.exec_prepared(name, values)
     _check(raw, result)
     return [
         tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
         for row in range(result.ntuples)
     ]
+
+
+def _prepare(raw: psycopg.Connection[Any], name: bytes, statement: str) -> None:
+    _check(raw, raw.pgconn.prepare(name, _numbered(statement)))
+    _prepared[raw].add(name)
 
 
 def _check(raw: psycopg.Connection[Any], result: Any) -> None:

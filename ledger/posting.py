@@ -264,13 +264,11 @@ def reverse(
     """
     if not reason.strip():
         raise Invalid(_("A reversal needs a reason."), field="reason", code="reason_required")
+    legs = remaining(journal) if part is None else _opposite(journal, part)
+    # Looked for last: whoever sent the same reversal a moment ago may have left nothing to take back.
     known = Journal.objects.filter(book_id=journal.book_id, idempotency_key=key, reversal_of=journal).first()
-    if part is not None:
-        legs = _opposite(journal, part)
-    elif known is not None:
+    if known is not None and part is None:
         legs = _legs_of(known)
-    else:
-        legs = remaining(journal)
     if not legs:
         raise Conflict(
             _("This journal was already reversed."), code="already_reversed", journal=str(journal.pk)

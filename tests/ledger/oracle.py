@@ -143,9 +143,9 @@ class Oracle:
         fresh = [wish for wish, is_new in zip(wishes, is_fresh, strict=True) if is_new]
         trial = self._copy()
         trial.journals |= {wish.key: wish for wish in fresh}
-        for law in (_unbalanced, _late, Oracle._post_holds, Oracle._move_balances, Oracle._reversals):
-            if refusals := list(law(trial, fresh)):
-                return refusals
+        laws = (_unbalanced, _late, Oracle._post_holds, Oracle._move_balances, Oracle._reversals)
+        if refusals := [refusal for law in laws for refusal in law(trial, fresh)]:
+            return refusals
         self.__dict__.update(trial.__dict__)
         return [not is_new for is_new in is_fresh]
 
@@ -241,7 +241,7 @@ class Oracle:
         account.floor, account.ceiling = floor, ceiling
         return []
 
-    # The law, in the order in which the book looks
+    # The law
 
     def _claim(self, wishes: Sequence[Wish]) -> tuple[list[bool], list[No]]:
         """Whose key is new; and which keys are reused, else which were refused before."""

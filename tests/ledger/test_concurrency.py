@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from itertools import count, pairwise
-from threading import Event
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from ledger import audit, balances, freezes, posting
 from ledger.models import Account, Balance, Book, Entry
 from ledger.posting import AccountFrozen, InsufficientBalance
 
-from .books import BANK, account_id, cash, cash_in, cash_out, custody, move, pledge, pledged, sql
+from .books import BANK, account_id, cash, cash_in, cash_out, custody, move, pledge, sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENTS = [f"H000{n}" for n in range(6)]
@@ -32,63 +31,6 @@ def in_thread(work: Callable[..., Any]) -> Callable[..., Any]:
             connection.close()
 
     return run
-
-
-def test_the_bank_test_every_snapshot_sums_to_what_was_there(book: Book) -> None:
-    """Writers move money and coins between clients; readers never see a sum that is not the opening one."""
-    posting.post_batch(
-        book,
-        [cash_in(f"d{c}", c, "1000.00") for c in CLIENTS]
-        + [pledge(f"b{c}{place}", c, "2", "BTC", place) for c in CLIENTS for place in ("VAULT", "CCASS")],
-        actor="ops",
-    )
-    constant = [("BTC", "CCASS", -12 * 10**8), ("BTC", "VAULT", -12 * 10**8), ("HKD", None, -600_000)]
-    is_over = Event()
-
-    def write(seed: int) -> int:
-        dice = random.Random(seed)
-        booked = 0
-        for n in range(40):
-            batch = []
-            for m in range(dice.randint(1, 8)):
-                giver, taker = dice.sample(CLIENTS, 2)
-                place = dice.choice(["VAULT", "CCASS"])
-                key = f"t{seed}.{n}.{m}"
-                if dice.random() < 0.5:
-                    batch.append(move(key, cash(giver), cash(taker), f"{dice.randint(1, 90_000) / 100:.2f}"))
-                else:
-                    to, of = pledged(giver, "BTC", place), pledged(taker, "BTC", place)
-                    batch.append(move(key, to, of, f"0.{dice.randint(1, 99_999_999):08}"))
-            results = posting.post_each(book, batch, actor=f"writer{seed}")
-            booked += sum(isinstance(result, posting.Posted) for result in results)
-        return booked
-
-    def read() -> int:
-        for snapshots in count():
-            rows = sql(
-                "SELECT s.code, l.code, sum(b.net_atoms), max(b.net_atoms) FROM ledger_balance b"
-                " JOIN ledger_account c ON c.id = b.account_id AND c.owner <> ''"
-                " JOIN ledger_asset s ON s.id = c.asset_id"
-                " LEFT JOIN ledger_location l ON l.id = c.location_id"
-                " GROUP BY 1, 2 ORDER BY 1, 2"
-            )
-            assert [(asset, place, total) for asset, place, total, _most in rows] == constant
-            assert all(most <= 0 for *_rest, most in rows)
-            if is_over.is_set():
-                return snapshots
-        return 0
-
-    with ThreadPoolExecutor(8) as pool:
-        readers = [pool.submit(in_thread(read)) for _n in range(2)]
-        try:
-            booked = sum(pool.map(in_thread(write), range(6)))
-        finally:
-            is_over.set()
-        snapshots = sum(reader.result() for reader in readers)
-
-    assert booked > 100
-    assert snapshots > 20
-    assert audit.run().findings == ()
 
 
 def test_overlapping_batches_in_opposite_orders_never_deadlock(book: Book) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from ledger import balances, posting
 from ledger.accounts import AccountKey
@@ -324,3 +325,21 @@ def test_numbers_of_rows_pass_the_old_limit_of_two_thousand_million(book: Book) 
 
     assert min(Entry.objects.values_list("id", "account_id")) >= (3_000_000_000, 3_000_000_000)
     assert balances.holding(book, cash(CHAN)) == Decimal("10.00")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_undone_on_the_connection_does_not_stop_the_next_posting(book: Book) -> None:
+    """The driver drops the statements of a session after a rollback."""
+    posting.post(book, cash_in("d1", CHAN, "10.00"), actor="ops")
+    posting.post(book, cash_in("d2", CHAN, "10.00"), actor="ops")
+    with transaction.atomic():
+        for _n in range(10):
+            assert Journal.objects.count() == 2
+        transaction.set_rollback(True)
+    assert Journal.objects.count() == 2
+
+    posting.post(book, cash_in("d3", CHAN, "10.00"), actor="ops")
+    [result] = posting.post_each(book, [cash_in("d4", CHAN, "10.00")], actor="ops")
+
+    assert isinstance(result, Posted)
+    assert balances.holding(book, cash(CHAN)) == Decimal("40.00")
