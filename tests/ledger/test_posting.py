@@ -333,13 +333,14 @@ def test_a_transaction_undone_on_the_connection_does_not_stop_the_next_posting(b
     posting.post(book, cash_in("d1", CHAN, "10.00"), actor="ops")
     posting.post(book, cash_in("d2", CHAN, "10.00"), actor="ops")
     with transaction.atomic():
-        for _n in range(10):
-            assert Journal.objects.count() == 2
+        for n in range(10):
+            posting.post(book, cash_in(f"undone{n}", CHAN, "10.00"), actor="ops")
         transaction.set_rollback(True)
-    assert Journal.objects.count() == 2
+    with transaction.atomic():
+        posting.post(book, cash_in("d2a", CHAN, "10.00"), actor="ops")
 
     posting.post(book, cash_in("d3", CHAN, "10.00"), actor="ops")
     [result] = posting.post_each(book, [cash_in("d4", CHAN, "10.00")], actor="ops")
 
     assert isinstance(result, Posted)
-    assert balances.holding(book, cash(CHAN)) == Decimal("40.00")
+    assert balances.holding(book, cash(CHAN)) == Decimal("50.00")
