@@ -252,6 +252,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AccountRole": "ledger.models.Role",
         "AccountFreeze": "ledger.models.Account.Freeze",
         "AssetKind": "ledger.models.Asset.Kind",
+        "EntrySide": "ledger.api.journal_bodies.Side",
+        "PostingMode": [("all_or_none", "all_or_none"), ("independent", "independent")],
         "Approval": "ledger.core.models.FourEyes.Approval",
         "CorporateActionKind": "ledger.models.CorporateAction.Kind",
         "CorporateActionStage": "ledger.models.CorporateAction.Stage",

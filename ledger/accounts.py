@@ -132,13 +132,34 @@ def _open(book: Book, keys: list[AccountKey]) -> None:
     }
     for key in keys:
         if key.asset not in assets:
-            raise Invalid(_("There is no asset %(code)s.") % {"code": key.asset}, field="asset")
+            raise Invalid(
+                _("There is no asset %(code)s.") % {"code": key.asset},
+                field="asset",
+                code="unknown_asset",
+                asset=key.asset,
+            )
         if key.location and key.location not in locations:
-            raise Invalid(_("There is no location %(code)s.") % {"code": key.location}, field="location")
+            raise Invalid(
+                _("There is no location %(code)s.") % {"code": key.location},
+                field="location",
+                code="unknown_location",
+                location=key.location,
+            )
         if assets[key.asset].is_located and not key.location:
-            raise Invalid(_("%(code)s needs a location.") % {"code": key.asset}, field="location")
+            raise Invalid(
+                _("%(code)s needs a location.") % {"code": key.asset},
+                field="location",
+                code="location_required",
+                asset=key.asset,
+                location="",
+            )
         if key.role not in Role.values:
-            raise Invalid(_("There is no role %(role)s.") % {"role": key.role}, field="role")
+            raise Invalid(
+                _("There is no role %(role)s.") % {"role": key.role},
+                field="role",
+                code="unknown_role",
+                role=key.role,
+            )
     ordered = sorted(keys, key=AccountKey.parts)
     columns: list[list[Any]] = [
         [key.owner for key in ordered],

@@ -80,7 +80,10 @@ def preview(book: Book, requests: Sequence[JournalRequest], *, actor: str, mode:
 
 def _outlook(result: Posted | Refused, fresh: Collection[UUID]) -> Outlook:
     if isinstance(result, Refused):
-        return Outlook(refusal=result.refusal, is_replay=result.is_replay)
+        refusal = result.refusal
+        if refusal.details.get("journal") in {str(journal_id) for journal_id in fresh}:
+            del refusal.details["journal"]
+        return Outlook(refusal=refusal, is_replay=result.is_replay)
     # A journal that would be new has no name yet, nor has its twin in the same batch.
     is_known = result.journal_id not in fresh
     return Outlook(is_replay=result.is_replay, journal_id=result.journal_id if is_known else None)
@@ -89,3 +92,22 @@ def _outlook(result: Posted | Refused, fresh: Collection[UUID]) -> Outlook:
 def _check_what_waits_for_the_commit() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def first_refused(book: Book, requests: Sequence[JournalRequest], *, actor: str) -> int:
+    """Return the position of the request that a refused batch of all or none is refused for.
+
+    That is the end of the shortest beginning of the batch that is refused; found by halving, and nothing is booked.
+    """
+    accepted, refused = 0, len(requests)
+    while refused - accepted > 1:
+        middle = (accepted + refused) // 2
+        try:
+            with transaction.atomic():
+                posting.post_batch(book, requests[:middle], actor=actor)
+                transaction.set_rollback(True)
+        except Refusal:
+            refused = middle
+        else:
+            accepted = middle
+    return refused - 1

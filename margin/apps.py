@@ -16,4 +16,12 @@ class MarginConfig(AppConfig):
 
         register_checks()
         before_applied(end_sales_of)
+        from ledger.api.owners import know_owners_by
+
+        from .audit import register_checks
+        from .clients import strangers
+        from .states import load_transitions
+
+        register_checks()
+        know_owners_by(strangers)
         post_migrate.connect(load_transitions, sender=self, dispatch_uid="margin.states")

@@ -75,14 +75,44 @@ def open_broker(
 
 
 @transaction.atomic
-def issue_api_key(*, broker: Broker, label: str, actor: str) -> tuple[ApiKey, str]:
-    """Make a key for a broker's system and return it with its secret, which is shown this once."""
+def issue_api_key(
+    *, broker: Broker, label: str, actor: str, may_post_journals: bool = False
+) -> tuple[ApiKey, str]:
+    """Make a key for a broker's system and return it with its secret, which is shown this once.
+
+    `may_post_journals` lets it book journals of its own choice, which pass by the rules of lending.
+    """
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
-        broker=broker, label=label, prefix=prefix, secret_hash=_hash(secret), created_at=clock.now()
+        broker=broker,
+        label=label,
+        prefix=prefix,
+        secret_hash=_hash(secret),
+        created_at=clock.now(),
+        may_post_journals=may_post_journals,
     )
-    record_event("margin.api_key.issued", key, actor=actor, broker_code=broker.code)
+    record_event(
+        "margin.api_key.issued",
+        key,
+        actor=actor,
+        broker_code=broker.code,
+        may_post_journals=may_post_journals,
+    )
     return key, f"{KEY_PREFIX}_{prefix}_{secret}"
+
+
+@transaction.atomic
+def permit_journals(*, key: ApiKey, is_permitted: bool, actor: str) -> None:
+    """Give a live key the right to post journals, or take it away; raises :class:`Conflict` (`no_change`)."""
+    live = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True, may_post_journals=not is_permitted)
+    if not live.update(may_post_journals=is_permitted):
+        raise Conflict(_("The key stands so already, or was revoked."), code="no_change")
+    record_event(
+        "margin.api_key.journals_permitted" if is_permitted else "margin.api_key.journals_forbidden",
+        key,
+        actor=actor,
+        broker_code=key.broker.code,
+    )
 
 
 @transaction.atomic

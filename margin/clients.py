@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -14,6 +15,7 @@ from ledger.core import clock
 from ledger.core.decimals import InexactValue, to_atoms
 from ledger.core.errors import Conflict, Forbidden, Invalid
 from ledger.core.events import record_event
+from ledger.models import Book
 
 from .models import Broker, Client, Facility, RatePlan
 
@@ -107,6 +109,12 @@ def approve_va_financing(*, client: Client, actor: str) -> Client:
     client.save(update_fields=["va_financing_from"])
     record_event("margin.client.va_financing_approved", client, actor=actor, broker_code=client.broker.code)
     return client
+
+
+def strangers(book: Book, numbers: Collection[str]) -> set[str]:
+    """Return those of the numbers that no client of the book's firm has."""
+    known = Client.objects.filter(broker__book=book, number__in=numbers).values_list("number", flat=True)
+    return set(numbers).difference(known)
 
 
 def check_amount(amount: Decimal, *, field: str = "amount") -> Decimal:

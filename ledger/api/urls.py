@@ -8,17 +8,21 @@ from .corporate_actions import (
     PreviewView,
     RejectCorporateActionView,
 )
+from .posting import JournalBatchView, JournalListView, JournalPreviewView, JournalReversalView, LimitsView
 from .views import (
     AccountEntryListView,
     AccountListView,
     BalanceListView,
-    JournalListView,
     JournalView,
 )
 
 urlpatterns = [
     path("journals", JournalListView.as_view()),
+    path("journals/preview", JournalPreviewView.as_view()),
     path("journals/<uuid:id>", JournalView.as_view()),
+    path("journals/<uuid:id>/reversals", JournalReversalView.as_view()),
+    path("journal-batches", JournalBatchView.as_view()),
+    path("limits", LimitsView.as_view()),
     path("accounts", AccountListView.as_view()),
     path("accounts/<int:id>/entries", AccountEntryListView.as_view()),
     path("balances", BalanceListView.as_view()),

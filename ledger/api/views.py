@@ -5,20 +5,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from ledger.core.api.callers import Caller
 from ledger.core.api.views import Detail, Listing, ScopedView
 from ledger.models import Account, Balance, Book, Entry, Journal
 
-from .filters import AccountFilter, BalanceFilter, JournalFilter
+from .filters import AccountFilter, BalanceFilter
 from .serializers import (
     AccountSerializer,
     BalanceSerializer,
     EntrySerializer,
     JournalDetailSerializer,
-    JournalSerializer,
 )
 
 TAGS = ["Books"]
@@ -40,18 +39,6 @@ def kept_in(queryset: QuerySet[Any], book: Book | None, path: str = "book") -> Q
     return queryset if book is None else queryset.filter(**{path: book})
 
 
-@extend_schema_view(get=extend_schema(operation_id="listJournals", tags=TAGS))
-class JournalListView(Listing, BookView):
-    """Journals, newest first; `client` keeps those that move an account of that client."""
-
-    model = Journal
-    serializer_class = JournalSerializer
-    filterset_class = JournalFilter
-
-    def for_book(self, book: Book | None) -> QuerySet[Journal]:
-        return kept_in(Journal.objects.all(), book)
-
-
 @extend_schema_view(get=extend_schema(operation_id="getJournal", tags=TAGS))
 class JournalView(Detail, BookView):
     """One journal with its entries, which sum to zero per asset."""
@@ -63,7 +50,12 @@ class JournalView(Detail, BookView):
 
     def for_book(self, book: Book | None) -> QuerySet[Journal]:
         return kept_in(
-            Journal.objects.prefetch_related("entries__account__asset", "entries__account__location"), book
+            Journal.objects.prefetch_related(
+                Prefetch("entries", Entry.objects.order_by("position")),
+                "entries__account__asset",
+                "entries__account__location",
+            ),
+            book,
         )
 
 

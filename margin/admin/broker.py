@@ -15,7 +15,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
 from ledger.core.admin import FourEyesAdmin, HouseAdmin, ReasonForm, carry_out, dialog
-from margin.brokers import issue_api_key, open_broker, revoke_api_key
+from margin.brokers import issue_api_key, open_broker, permit_journals, revoke_api_key
 from margin.models import ApiKey, Broker, MarginPolicy, Staff
 from margin.sales.switch import set_forced_sales_stopped
 from margin.staff import assign_staff
@@ -139,14 +139,23 @@ class StaffAdmin(BrokerScope, HouseAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(BrokerScope, HouseAdmin):
-    list_display = ("label", "broker", "prefix", "created_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_display = ("label", "broker", "prefix", "may_post_journals", "created_at", "revoked_at")
+    list_filter = (
+        "may_post_journals",
+        ("revoked_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("broker",)
     search_fields = ("label", "prefix")
     ordering = ("-created_at",)
-    add_fieldsets = ((None, {"fields": (("broker", "label"),)}),)
-    fields = (("broker", "label", "prefix"), ("created_at", "revoked_at"))
-    actions_detail = ("revoke",)
+    add_fieldsets = ((None, {"fields": (("broker", "label"), "may_post_journals")}),)
+    fields = (("broker", "label", "prefix"), ("created_at", "revoked_at"), "may_post_journals")
+    actions_detail = ("permit", "forbid", "revoke")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody gives a system a right that they do not have."""
+        if obj is None and not request.user.has_perm("ledger.add_journal"):
+            return ((None, {"fields": (("broker", "label"),)}),)
+        return super().get_fieldsets(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -154,12 +163,25 @@ class ApiKeyAdmin(BrokerScope, HouseAdmin):
     def has_revoke_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self.may(request, "margin.change_apikey", object_id)
 
+    def has_permit_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        may_post = request.user.has_perm("ledger.add_journal")
+        return may_post and self.has_revoke_permission(request, object_id)
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        is_live = ApiKey.objects.filter(pk=object_id, revoked_at__isnull=True).exists()
-        return super().get_actions_detail(request, object_id) if is_live else []
+        key = ApiKey.objects.filter(pk=object_id, revoked_at__isnull=True).first()
+        if key is None:
+            return []
+        other = "permit" if key.may_post_journals else "forbid"
+        buttons = super().get_actions_detail(request, object_id)
+        return [button for button in buttons if button.method.original_function_name != other]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        key, obj.secret = issue_api_key(broker=obj.broker, label=obj.label, actor=actor(request))
+        key, obj.secret = issue_api_key(
+            broker=obj.broker,
+            label=obj.label,
+            actor=actor(request),
+            may_post_journals=obj.may_post_journals,
+        )
         obj.pk, obj.prefix, obj.created_at = key.pk, key.prefix, key.created_at
 
     def response_add(
@@ -176,6 +198,40 @@ class ApiKeyAdmin(BrokerScope, HouseAdmin):
         response = TemplateResponse(request, "margin/api_key_issued.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+    @action(
+        description=_("Permit journals"),
+        url_path="permit",
+        icon="edit_note",
+        permissions=["permit"],
+        variant=ActionVariant.WARNING,
+        dialog=dialog(
+            _("Permit journals"),
+            _("The system may then book journals of its own choice, which pass by the rules of lending."),
+        ),
+    )
+    def permit(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self._permit(request, object_id, is_permitted=True)
+
+    @action(
+        description=_("Forbid journals"),
+        url_path="forbid",
+        icon="edit_off",
+        permissions=["revoke"],
+        variant=ActionVariant.WARNING,
+        dialog=dialog(_("Forbid journals"), _("The system books no journals of its own choice from now on.")),
+    )
+    def forbid(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        return self._permit(request, object_id, is_permitted=False)
+
+    def _permit(self, request: HttpRequest, object_id: str, *, is_permitted: bool) -> HttpResponse:
+        key = get_object_or_404(self.get_queryset(request).select_related("broker"), pk=object_id)
+        return carry_out(
+            request,
+            lambda: permit_journals(key=key, is_permitted=is_permitted, actor=actor(request)),
+            done=_("The key was changed."),
+            then=self.change_url(object_id),
+        )
 
     @action(
         description=_("Revoke"),

@@ -35,6 +35,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             scope=f"broker:{key.broker.code}",
             broker=key.broker,
             book=key.broker.book,
+            grants=frozenset({"ledger.add_journal"}) if key.may_post_journals else frozenset(),
         )
         return caller, caller
 

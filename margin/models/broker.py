@@ -81,6 +81,12 @@ class ApiKey(models.Model):
     secret_hash = models.CharField(_("secret hash"), max_length=64, editable=False)
     created_at = models.DateTimeField(_("created at"))
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    may_post_journals = models.BooleanField(
+        _("may post journals"),
+        default=False,
+        db_default=False,
+        help_text=_("Journals of its own choice, which pass by the rules of lending."),
+    )
 
     class Meta:
         verbose_name = _("API key")

@@ -40,8 +40,10 @@ class Caller:
         return self.client.post(f"/api/v1/{path}", raw, content_type="application/json", headers=headers)
 
 
-def system_of(broker: Broker) -> Caller:
-    _key, secret = issue_api_key(broker=broker, label="core system", actor="wong")
+def system_of(broker: Broker, *, may_post_journals: bool = False) -> Caller:
+    _key, secret = issue_api_key(
+        broker=broker, label="core system", actor="wong", may_post_journals=may_post_journals
+    )
     return Caller(APIClient(headers={"Authorization": f"Bearer {secret}"}))
 
 

@@ -80,7 +80,7 @@ def addressed(path: str, house: House) -> str:
 
 def test_another_firms_rows_are_not_there(house: House):
     with_a_planned_sale(house)
-    peak = system_of(peak_brokerage())
+    peak = system_of(peak_brokerage(), may_post_journals=True)
     tried = 0
     for path, view in ONE:
         address = addressed(path, house)
@@ -104,7 +104,7 @@ def assert_unknown(response: Any, address: str) -> None:
 def test_lists_show_ones_own_rows_only(house: House):
     with_a_planned_sale(house)
     peak = system_of(peak_brokerage())
-    for path, _view in MANY:
+    for path, _view in ((path, view) for path, view in MANY if hasattr(view, "get")):
         assert peak.get(path).json()["results"] == [], path
         assert house.system.get(path).json()["results"] != [], path
 

@@ -21,7 +21,7 @@ class Caller:
     """An authenticated caller. Without `broker` and `book` it is a house operator, who sees every firm.
 
     `actor` is what the audit trail shows, `scope` what idempotency keys are unique in, `user` the person;
-    a broker's system has none.
+    a broker's system has none. `grants` are the permissions that a system was expressly given.
     """
 
     actor: str
@@ -29,6 +29,7 @@ class Caller:
     broker: Any
     book: Any
     user: AbstractBaseUser | None = None
+    grants: frozenset[str] = frozenset()
 
     is_authenticated: ClassVar[bool] = True
     is_active: ClassVar[bool] = True

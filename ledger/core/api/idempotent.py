@@ -21,6 +21,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ledger.core.errors import Refusal
 from ledger.core.idempotency import Reply, execute_once
 
 from . import problems
@@ -63,6 +64,8 @@ def command_key(caller: Caller, key: str) -> str:
 def once(request: Request, key: str, carry_out: Callable[[str], Any], *, success: int) -> Response:
     """Run `carry_out(command key)` once for the caller's `key` and answer with what it returned, as JSON.
 
+    A refusal may be raised, which undoes what was written, or returned, which lets it stand.
+
     Must be called outside a transaction. Raises what :func:`execute_once` raises.
     """
     caller = caller_of(request)
@@ -71,13 +74,21 @@ def once(request: Request, key: str, carry_out: Callable[[str], Any], *, success
         key=key,
         route=_route(request),
         body=request.data,
-        command=lambda: Reply(success, _as_json(carry_out(command_key(caller, key)))),
-        refuse=lambda refusal: Reply(refusal.status, problems.of_refusal(refusal)),
+        command=lambda: _reply(carry_out(command_key(caller, key)), success),
+        refuse=_refuse,
     )
     headers = {REPLAYED_HEADER: "true"} if reply.is_replay else {}
     if reply.status >= HTTPStatus.BAD_REQUEST:
         return problems.response(reply.body, request, headers)
     return Response(reply.body, status=reply.status, headers=headers)
+
+
+def _reply(result: Any, success: int) -> Reply:
+    return _refuse(result) if isinstance(result, Refusal) else Reply(success, _as_json(result))
+
+
+def _refuse(refusal: Refusal) -> Reply:
+    return Reply(refusal.status, problems.of_refusal(refusal))
 
 
 def _route(request: Request) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import IO, Any, Final
+from typing import IO, Any, ClassVar, Final
 
 from django.utils.translation import gettext as _
 from rest_framework import status
@@ -20,19 +20,20 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """Parse a JSON body of at most one mebibyte.
+    """Parse a JSON body of at most `body_bytes_max` bytes, one mebibyte unless a view has need of more.
 
     A name that is given twice is refused, because two readers of such a body may not agree on its value.
     """
 
     media_type = "application/json"
+    body_bytes_max: ClassVar[int] = BODY_BYTES_MAX
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        raw = stream.read(BODY_BYTES_MAX + 1)
-        if len(raw) > BODY_BYTES_MAX:
-            raise BodyTooLarge(_("A body has at most %(most)s bytes.") % {"most": BODY_BYTES_MAX})
+        raw = stream.read(self.body_bytes_max + 1)
+        if len(raw) > self.body_bytes_max:
+            raise BodyTooLarge(_("A body has at most %(most)s bytes.") % {"most": self.body_bytes_max})
         try:
             return json.loads(
                 raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates

@@ -89,8 +89,12 @@ class HouseSchema(AutoSchema):
     """Adds to every operation what the views do without being told."""
 
     @property
-    def _is_command(self) -> bool:
+    def _has_body(self) -> bool:
         return self.method == "POST"
+
+    @property
+    def _is_command(self) -> bool:
+        return self._has_body and not getattr(self.view, "is_question", False)
 
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
@@ -125,7 +129,7 @@ class HouseSchema(AutoSchema):
         return re.sub(r"(?<!^)([A-Z])", r" \1", self.get_operation_id()).capitalize()
 
     def get_request_serializer(self) -> Any:
-        if self._is_command:
+        if self._has_body:
             return getattr(self.view, "command_serializer_class", None)
         return super().get_request_serializer()
 
@@ -133,14 +137,25 @@ class HouseSchema(AutoSchema):
         if self._is_command:
             view: Any = self.view
             return {int(view.success_status): view.reply_serializer_class or view.serializer_class}
+        if self._has_body:
+            asking: Any = self.view
+            return {int(asking.success_status): asking.serializer_class}
         return super().get_response_serializers()
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        """A list says how many it takes."""
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        most = getattr(field, "max_length", None)
+        if isinstance(field, serializers.ListSerializer) and schema and most:
+            return {**schema, "minItems": getattr(field, "min_length", None) or 0, "maxItems": most}
+        return schema
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return self.method == "GET" and getattr(self.view, "pagination_class", None) is not None
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         responses = super()._get_response_bodies(direction)
-        for code in _COMMAND_PROBLEMS if self._is_command else _READ_PROBLEMS:
+        for code in _COMMAND_PROBLEMS if self._has_body else _READ_PROBLEMS:
             problem = self._get_response_for_code(
                 ProblemSerializer, str(code), media_types=[PROBLEM_JSON], direction=direction
             )

@@ -29,6 +29,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
+from ledger.core.errors import Refusal
+
 from .callers import BROKER_PARAMETER, Caller, caller_of
 from .fields import CommandSerializer, accept
 from .idempotent import idempotency_key_of, once
@@ -50,6 +52,11 @@ class MayCall(BasePermission):
         if caller.user is None:
             if view.needs_a_person:
                 raise PermissionDenied(_("Only a person who signed in may do this."), code="needs_a_person")
+            if (
+                request.method in view.granted_methods
+                and view.staff_permission(request.method) not in caller.grants
+            ):
+                raise PermissionDenied(_("This API key was not given that right."), code="not_granted")
             return True
         return caller.user.has_perm(view.staff_permission(request.method or ""))  # type: ignore[attr-defined]
 
@@ -60,6 +67,8 @@ class ApiView(GenericAPIView[Any]):
     model: ClassVar[type[Model]]
     staff_permissions: ClassVar[Mapping[str, str]] = {}
     needs_a_person: ClassVar[bool] = False
+    # What a system may do only when its key was expressly given the permission.
+    granted_methods: ClassVar[frozenset[str]] = frozenset()
 
     parser_classes = [StrictJSONParser]
     permission_classes = [IsAuthenticated, MayCall]
@@ -183,22 +192,44 @@ class Commanding(ApiView):
         shown = self.reply_serializer_class or self.serializer_class
         if shown is None:
             raise TypeError(f"{type(self).__name__} does not say how its result is shown")
-        return once(
-            request,
-            given_key,
-            lambda key: (
-                shown(self.carry_out(target, values, key=key), context=self.get_serializer_context()).data
-            ),
-            success=self.success_status,
-        )
+
+        def carry_out(key: str) -> Any:
+            result = self.carry_out(target, values, key=key)
+            is_refused = isinstance(result, Refusal)
+            return result if is_refused else shown(result, context=self.get_serializer_context()).data
+
+        return once(request, given_key, carry_out, success=self.success_status)
 
     def locate(self) -> Any:
         """Return what the command acts on; raises Http404 when the caller has no such thing."""
         return None
 
     def carry_out(self, target: Any, values: dict[str, Any], *, key: str) -> Any:
-        """Call the service; `key` is bounded, unique to the caller and stable over retries."""
+        """Call the service; `key` is bounded, unique to the caller and stable over retries.
+
+        A refusal that is raised undoes what was written; one that is returned lets it stand.
+        """
         raise TypeError(f"{type(self).__name__} does not say how it is carried out")
+
+
+class Asking(ApiView):
+    """`POST` a question whose body is too long for an address.
+
+    It changes nothing, so it needs no key and may be asked again.
+    """
+
+    command_serializer_class: ClassVar[type[CommandSerializer]]
+    is_question: ClassVar[bool] = True
+    success_status: ClassVar[int] = HTTPStatus.OK
+    pagination_class = None
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        values = accept(self.command_serializer_class, request.data)
+        return Response(self.get_serializer(self.answer(values)).data)
+
+    def answer(self, values: dict[str, Any]) -> Any:
+        """Return what `serializer_class` shows."""
+        raise TypeError(f"{type(self).__name__} does not say how it is answered")
 
 
 class UnknownAddress(APIView):

@@ -132,6 +132,11 @@ def test_an_api_key_shows_its_secret_once(sit_down: SitDown):
 
     page = browser.get(reverse("admin:margin_apikey_change", args=[key.pk])).content.decode()
     assert secret not in page
+    assert not key.may_post_journals
+    assert press(browser, "apikey", "permit", key) == ["The key was changed."]
+    assert ApiKey.objects.get().may_post_journals
+    assert press(browser, "apikey", "forbid", key) == ["The key was changed."]
+    assert not ApiKey.objects.get().may_post_journals
     assert press(browser, "apikey", "revoke", key) == ["Revoked."]
     assert find_api_key(secret) is None
 
