@@ -55,6 +55,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.SaleOrder", "receipt_long"),
             ("margin.Fill", "task_alt"),
             ("core.Command", "key_visualizer"),
+            ("ledger.Consumer", "conveyor_belt"),
         ),
     ),
     (

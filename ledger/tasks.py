@@ -13,11 +13,14 @@ from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 
 from . import audit, limits
+from . import audit
+from .consumers import consume, registered
 from .corporate_actions.actions import carry_out, due_actions
 from .holds import expire_due
 from .seal.sealer import seal_all
 
 FINDINGS_LOGGED_MAX: Final = 100
+ROUNDS_MAX: Final = 100
 
 log = logging.getLogger(__name__)
 
@@ -81,3 +84,20 @@ def expire_holds() -> int:
 def apply_limits() -> int:
     """Put in force the limits whose day has come and return how many; one that cannot be drawn waits."""
     return limits.apply_due()
+@shared_task(name="ledger.tasks.relay_events")
+def relay_events() -> int:
+    """Give every registered consumer what was committed since, and return how many events passed.
+
+    A consumer that fails, or that another relay is at, stops no other.
+    """
+    passed = 0
+    for name, handler in registered().items():
+        try:
+            for _round in range(ROUNDS_MAX):
+                done = consume(name, handler)
+                passed += done.count
+                if not done.count or done.error:
+                    break
+        except Exception:
+            log.exception("ledger.relay.failed", extra={"consumer": name})
+    return passed

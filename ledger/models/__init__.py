@@ -2,6 +2,7 @@ from .account import Account, Balance, Role
 from .asset import Asset, Location
 from .block import BalanceDay, Block, BlockLeaves
 from .book import Book
+from .consumer import Consumer
 from .corporate_action import CorporateAction, Entitlement
 from .hold import Hold
 from .journal import Entry, Journal, PostingKey
@@ -17,6 +18,7 @@ __all__ = [
     "Block",
     "BlockLeaves",
     "Book",
+    "Consumer",
     "CorporateAction",
     "Entitlement",
     "Entry",
