@@ -311,7 +311,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "seal-books": {"task": "ledger.tasks.seal_books", "schedule": timedelta(seconds=5)},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
     "expire-holds": {"task": "ledger.tasks.expire_holds", "schedule": crontab()},
-    "relay-events": {"task": "ledger.tasks.relay_events", "schedule": 5.0},
+    "relay-events": {"task": "ledger.tasks.relay_events", "schedule": timedelta(seconds=5)},
     # A split has to be in the books before anything of its ex date is valued.
     "apply-corporate-actions": {"task": "ledger.tasks.apply_corporate_actions", "schedule": crontab()},
     "apply-limits": {"task": "ledger.tasks.apply_limits", "schedule": crontab(hour=0, minute=1)},

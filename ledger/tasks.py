@@ -13,7 +13,6 @@ from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 
 from . import audit, limits
-from . import audit
 from .consumers import consume, registered
 from .corporate_actions.actions import carry_out, due_actions
 from .holds import expire_due
@@ -84,6 +83,8 @@ def expire_holds() -> int:
 def apply_limits() -> int:
     """Put in force the limits whose day has come and return how many; one that cannot be drawn waits."""
     return limits.apply_due()
+
+
 @shared_task(name="ledger.tasks.relay_events")
 def relay_events() -> int:
     """Give every registered consumer what was committed since, and return how many events passed.
