@@ -8,20 +8,15 @@ class MarginConfig(AppConfig):
     verbose_name = _("Margin lending")
 
     def ready(self) -> None:
+        from ledger.api.owners import know_owners_by
         from ledger.corporate_actions.hooks import before_applied
 
         from .audit import register_checks
+        from .clients import strangers
         from .corporate_actions import end_sales_of
         from .states import load_transitions
 
         register_checks()
         before_applied(end_sales_of)
-        from ledger.api.owners import know_owners_by
-
-        from .audit import register_checks
-        from .clients import strangers
-        from .states import load_transitions
-
-        register_checks()
         know_owners_by(strangers)
         post_migrate.connect(load_transitions, sender=self, dispatch_uid="margin.states")

@@ -10,7 +10,7 @@ LAW = Path(__file__).parent.parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ledger", "0008_controls"),
+        ("ledger", "0009_entitlement_pending"),
     ]
 
     operations = [
