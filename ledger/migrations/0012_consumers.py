@@ -10,7 +10,7 @@ LAW = Path(__file__).parent.parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ledger", "0009_entitlement_pending"),
+        ("ledger", "0011_open_accounts"),
     ]
 
     operations = [
