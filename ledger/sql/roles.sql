@@ -5,7 +5,7 @@
 --   owner                 whoever ran `migrate`. Nobody serves requests as the owner: it can switch the law off
 --   lombard_poster        may call the posting functions and nothing else
 --   lombard_reader        reads the ledger and writes nothing
---   lombard_sealer        reads, and may call the function that seals
+--   lombard_sealer        reads, may call the function that seals, and tells of it: `manage.py seal`
 --   lombard_application   what web and worker need: posts, reads, and keeps the records of the rooms around the books
 --
 -- None of them can log in; a login is made by the firm and given one of them. A partition is read through its parent.
@@ -96,6 +96,9 @@ BEGIN
     LOOP
         IF found.relname ~ '^ledger_' OR found.relname = 'core_event' THEN
             EXECUTE format('GRANT SELECT ON %s TO lombard_reader', found.name);
+        END IF;
+        IF found.relname = 'core_event' THEN
+            EXECUTE format('GRANT INSERT ON %s TO lombard_sealer', found.name);
         END IF;
         -- The books proper are written by the ways in alone. What else the ledger only adds to (core_refuse_change)
         -- may not be changed by grant either: 8 is DELETE, 16 UPDATE in a trigger's type. The rooms above lock such rows.
