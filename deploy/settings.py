@@ -309,6 +309,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
     "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
     "seal-books": {"task": "ledger.tasks.seal_books", "schedule": timedelta(seconds=5)},
+    "make-partitions": {"task": "ledger.tasks.make_partitions", "schedule": crontab(hour=1, minute=15)},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},
     "expire-holds": {"task": "ledger.tasks.expire_holds", "schedule": crontab()},
     "relay-events": {"task": "ledger.tasks.relay_events", "schedule": timedelta(seconds=5)},

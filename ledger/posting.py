@@ -43,6 +43,7 @@ from .refusals import (
     Fault,
     HoldNotOpen,
     InsufficientBalance,
+    MonthMissing,
     PeriodClosed,
     refusal_of,
 )
@@ -144,6 +145,8 @@ def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], 
                 time.sleep(0.01)
                 continue
             refusal = _key_reused(book, fault, requests) if fault.state == "LB005" else refusal_of(fault)
+            if fault.is_month_missing:
+                raise MonthMissing from error
             if refusal is None:
                 raise
             raise refusal from error

@@ -48,6 +48,15 @@ class HoldNotOpen(Conflict):
     code = "hold_not_open"
 
 
+class MonthMissing(RuntimeError):
+    """The month of a new journal has no partition. No refusal: nothing is remembered, and the same call works later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this month has no partition to book in; run the job ledger.tasks.make_partitions or manage.py migrate"
+        )
+
+
 class Fault(NamedTuple):
     """The four words of a refusal by the database."""
 
@@ -76,6 +85,11 @@ class Fault(NamedTuple):
     def is_transient(self) -> bool:
         """A serialisation failure or a deadlock: the same call may simply be made again."""
         return self.state in ("40001", "40P01")
+
+    @property
+    def is_month_missing(self) -> bool:
+        """A row found no partition, which PostgreSQL tells as a broken check of no name."""
+        return self.state == "23514" and not self.rule
 
     def details(self) -> dict[str, Any]:
         return json.loads(self.detail or "{}") if self.state.startswith("LB") else {}

@@ -16,12 +16,22 @@ from . import audit, limits
 from .consumers import consume, registered
 from .corporate_actions.actions import carry_out, due_actions
 from .holds import expire_due
+from .partitions import make_ahead
 from .seal.sealer import seal_all
 
 FINDINGS_LOGGED_MAX: Final = 100
 ROUNDS_MAX: Final = 100
 
 log = logging.getLogger(__name__)
+
+
+@shared_task(name="ledger.tasks.make_partitions")
+def make_partitions() -> int:
+    """Make the months that journals are to lie in, ahead of time, and return how many were made."""
+    made = make_ahead()
+    if made:
+        log.info("ledger.partitions.made", extra={"months": made})
+    return made
 
 
 @shared_task(name="ledger.tasks.run_audit")
