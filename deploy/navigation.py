@@ -43,6 +43,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("ledger.CorporateAction", "call_split"),
             ("ledger.Asset", "category"),
             ("ledger.Location", "warehouse"),
+            ("ledger.Block", "lock"),
             ("core.Event", "history"),
         ),
     ),

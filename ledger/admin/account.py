@@ -5,22 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from ledger import as_of
 from ledger.core.admin import ReasonForm, carry_out, dialog
+from ledger.core.errors import Refusal
 from ledger.freezes import set_freeze
 from ledger.models import Account
 
 from .scope import BookScope
 from .show import bound, link_to_list, units
+
+KNOWN_NOW = _("As of %(date)s, known now: %(balance)s.")
+KNOWN_THEN = _("As of %(date)s, known at block %(block)s: %(balance)s.")
 
 
 class FreezeForm(ReasonForm):
@@ -30,6 +37,21 @@ class FreezeForm(ReasonForm):
         label=_("freeze"), choices=Account.Freeze.choices, widget=UnfoldAdminSelectWidget
     )
     field_order = ("freeze", "reason")
+
+
+class AsOfForm(BaseDialogForm):
+    """Which journals count, and which were known."""
+
+    value_on = forms.DateField(
+        label=_("value date"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"})
+    )
+    known_at = forms.IntegerField(
+        label=_("known at block"),
+        required=False,
+        min_value=0,
+        help_text=_("Empty for everything known now."),
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
 
 
 @admin.register(Account)
@@ -46,7 +68,10 @@ class AccountAdmin(BookScope):
         (_("Balance"), {"fields": (("standing", "entries"), ("floor", "ceiling"))}),
     )
     readonly_fields = ("standing", "floor", "ceiling", "entries")
-    actions_detail = ("freeze_account",)
+    actions_detail = (
+        "ask_as_of",
+        "freeze_account",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).select_related(*self.list_select_related)
@@ -84,6 +109,31 @@ class AccountAdmin(BookScope):
     @display(description=_("entries"))
     def entries(self, account: Account) -> SafeString:
         return link_to_list("ledger.entry", account.balance.version, account=account.pk)
+
+    def has_ask_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "ledger.view_account", object_id)
+
+    @action(
+        description=_("As of"),
+        url_path="as-of",
+        icon="history",
+        permissions=["ask"],
+        dialog=dialog(_("As of"), _("What stood here at the end of a value date."), AsOfForm),
+    )
+    def ask_as_of(self, request: HttpRequest, form: AsOfForm, object_id: str) -> HttpResponse:
+        account = get_object_or_404(self.get_queryset(request), pk=object_id)
+        value_on, block = form.cleaned_data["value_on"], form.cleaned_data["known_at"]
+        try:
+            if block is not None:
+                as_of.check_block(account.book, block)
+            net, _version = as_of.net_atoms([account.pk], value_on=value_on, known_at=block)[account.pk]
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+        else:
+            said = KNOWN_NOW if block is None else KNOWN_THEN
+            balance = f"{units(account, net)} {account.asset.code}"
+            messages.info(request, said % {"date": date_format(value_on), "block": block, "balance": balance})
+        return HttpResponse(headers={"HX-Redirect": self.change_url(object_id)})
 
     @action(
         description=_("Freeze or thaw"),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
+from ledger.as_of import newest_block
 from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, dialog
+from ledger.core.errors import Refusal
 from ledger.models import Entry, Journal
 from ledger.posting import remaining, reverse
+from ledger.seal.proof import block_of, prove
 
 from . import show
 from .scope import BookScope
@@ -64,11 +67,11 @@ class JournalAdmin(BookScope):
         ("kind", "value_on", "booked_at"),
         ("book", "actor", "cause_link"),
         ("narrative", "reverses", "reversed_by"),
-        ("id", "idempotency_key"),
+        ("id", "idempotency_key", "block_link"),
     )
-    readonly_fields = ("id", "cause_link", "reverses", "reversed_by")
+    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "block_link")
     inlines = (EntryInline,)
-    actions_detail = ("reverse_journal",)
+    actions_detail = ("reverse_journal", "prove_journal")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Journal]:
         was_reversed = Exists(Journal.objects.filter(reversal_of=OuterRef("pk")))
@@ -80,8 +83,13 @@ class JournalAdmin(BookScope):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         journal = Journal.objects.filter(pk=object_id).first()
-        is_open = journal is not None and remaining(journal)
-        return super().get_actions_detail(request, object_id) if is_open else []
+        if journal is None:
+            return []
+        buttons = super().get_actions_detail(request, object_id)
+        absent = set() if remaining(journal) else {"reverse_journal"}
+        if block_of(journal) is None:
+            absent.add("prove_journal")
+        return [button for button in buttons if button.method.original_function_name not in absent]
 
     @display(description=_("state"), label={"booked": "success", "reversed": "warning", "reversal": "info"})
     def state(self, journal: Journal) -> tuple[str, Any]:
@@ -103,6 +111,26 @@ class JournalAdmin(BookScope):
     def reversed_by(self, journal: Journal) -> SafeString:
         links = [show.link(reversal) for reversal in journal.reversals.order_by("pk")]
         return format_html_join(", ", "{}", ((each,) for each in links)) if links else show.link(None)
+
+    @display(description=_("block"))
+    def block_link(self, journal: Journal) -> SafeString:
+        block = block_of(journal)
+        return show.link(block, block.number) if block else format_html("{}", _("Not sealed yet"))
+
+    @action(description=_("Download the proof"), url_path="prove", icon="verified", permissions=["prove"])
+    def prove_journal(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        journal = get_object_or_404(self.get_queryset(request), pk=object_id)
+        try:
+            told = prove(journal, through=newest_block(journal.book))
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+            return HttpResponseRedirect(self.change_url(object_id))
+        reply = JsonResponse(told, json_dumps_params={"ensure_ascii": False, "indent": 1})
+        reply["Content-Disposition"] = f'attachment; filename="proof-{journal.pk}.json"'
+        return reply
+
+    def has_prove_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "ledger.view_journal", object_id)
 
     @action(
         description=_("Reverse"),

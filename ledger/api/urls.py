@@ -1,5 +1,6 @@
 from django.urls import path
 
+from .balances import BalanceListView
 from .corporate_actions import (
     ApproveCorporateActionView,
     CorporateActionListView,
@@ -9,10 +10,10 @@ from .corporate_actions import (
     RejectCorporateActionView,
 )
 from .posting import JournalBatchView, JournalListView, JournalPreviewView, JournalReversalView, LimitsView
+from .seal import BlockListView, JournalProofView
 from .views import (
     AccountEntryListView,
     AccountListView,
-    BalanceListView,
     JournalView,
 )
 
@@ -21,8 +22,10 @@ urlpatterns = [
     path("journals/preview", JournalPreviewView.as_view()),
     path("journals/<uuid:id>", JournalView.as_view()),
     path("journals/<uuid:id>/reversals", JournalReversalView.as_view()),
+    path("journals/<uuid:id>/proof", JournalProofView.as_view()),
     path("journal-batches", JournalBatchView.as_view()),
     path("limits", LimitsView.as_view()),
+    path("blocks", BlockListView.as_view()),
     path("accounts", AccountListView.as_view()),
     path("accounts/<int:id>/entries", AccountEntryListView.as_view()),
     path("balances", BalanceListView.as_view()),

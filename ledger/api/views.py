@@ -10,12 +10,11 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from ledger.core.api.callers import Caller
 from ledger.core.api.views import Detail, Listing, ScopedView
-from ledger.models import Account, Balance, Book, Entry, Journal
+from ledger.models import Account, Book, Entry, Journal
 
-from .filters import AccountFilter, BalanceFilter
+from .filters import AccountFilter
 from .serializers import (
     AccountSerializer,
-    BalanceSerializer,
     EntrySerializer,
     JournalDetailSerializer,
 )
@@ -82,17 +81,3 @@ class AccountEntryListView(Listing, BookView):
     def for_book(self, book: Book | None) -> QuerySet[Entry]:
         entries = Entry.objects.select_related("account__asset", "account__location")
         return kept_in(entries, book, "account__book").filter(account=self.kwargs["id"])
-
-
-@extend_schema_view(get=extend_schema(operation_id="listBalances", tags=TAGS))
-class BalanceListView(Listing, BookView):
-    """What stands in the books now, in units, positive on the account's normal side."""
-
-    model = Balance
-    serializer_class = BalanceSerializer
-    filterset_class = BalanceFilter
-    staff_permissions = {"GET": "ledger.view_account"}
-
-    def for_book(self, book: Book | None) -> QuerySet[Balance]:
-        balances = Balance.objects.select_related("account__asset", "account__location")
-        return kept_in(balances, book, "account__book")

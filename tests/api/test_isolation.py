@@ -18,7 +18,7 @@ from margin.api.events import EventFeedView
 from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
-from .stories import with_a_planned_sale
+from .stories import sealed, with_a_planned_sale
 
 # These show rows of no firm, or filter by the caller's firm themselves and are tried below.
 SHARED = (SharedView, EventFeedView, UnknownAddress)
@@ -80,6 +80,7 @@ def addressed(path: str, house: House) -> str:
 
 def test_another_firms_rows_are_not_there(house: House):
     with_a_planned_sale(house)
+    sealed()
     peak = system_of(peak_brokerage(), may_post_journals=True)
     tried = 0
     for path, view in ONE:
@@ -103,6 +104,7 @@ def assert_unknown(response: Any, address: str) -> None:
 
 def test_lists_show_ones_own_rows_only(house: House):
     with_a_planned_sale(house)
+    sealed()
     peak = system_of(peak_brokerage())
     for path, _view in ((path, view) for path, view in MANY if hasattr(view, "get")):
         assert peak.get(path).json()["results"] == [], path
