@@ -58,7 +58,7 @@ THINGS = [
 keys = st.integers(0, 400).map(lambda n: f"k{n}")
 accounts = st.sampled_from(MONEY + THINGS)
 amounts = st.integers(1, 300) | st.sampled_from([10**17 + 1, 10**17 + 2, 1])
-days = st.integers(-4, 4).map(lambda n: DAY + timedelta(days=n))
+days = st.integers(-2, 2).map(lambda n: DAY + timedelta(days=n))
 books = st.sampled_from(["HARBOUR", "HARBOUR", "PEAK"])
 
 
@@ -325,7 +325,7 @@ class Ledger(RuleBasedStateMachine):
             for key in slots(account):
                 side.oracle.account(key).is_closed = False
 
-    @rule(code=books, day=st.none() | days.map(lambda day: day - timedelta(days=3)))
+    @rule(code=books, day=st.none() | days.map(lambda day: day - timedelta(days=2)))
     def close_or_reopen_a_period(self, code: str, day: Any) -> None:
         side = self.sides[code]
         before = side.oracle.closed_through
