@@ -10,10 +10,9 @@ Locks: the action's row, then what posting locks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -26,17 +25,16 @@ from ledger.core.errors import Conflict
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import FourEyes
 from ledger.models import Book, CorporateAction, Entitlement
-from ledger.posting import JournalRequest, Posted, Refused, post_each
 
-from . import hooks, templates
+from . import hooks
+from .bookkeeping import ROWS_PER_BATCH, fresh, work
 from .entitlements import entitlements_of
 from .holdings import holdings
 from .proposals import TOPIC
+from .splits import due_splits
 
-ROWS_PER_BATCH: Final = 1_000
 Status = Entitlement.Status
 Stage = CorporateAction.Stage
-Template = Callable[[CorporateAction, Entitlement], JournalRequest | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +84,23 @@ def carry_out(*, action: CorporateAction, actor: str = SYSTEM) -> Progress:
 
     Raises Conflict before anything is changed: `not_approved`, `not_due`, or `must_wait` with what is in the way.
     """
-    action = _fresh(action.pk)
+    action = fresh(action.pk)
     if action.stage == Stage.WAITING:
         _apply(action, actor)
     elif action.stage == Stage.APPLIED:
-        _work(action.pk, Status.PENDING, actor)
-    action = _fresh(action.pk)
-    if action.is_paid_later and action.pay_on is not None and action.pay_on <= clock.today():
-        _work(action.pk, Status.BOOKED, actor)
+        work(action.pk, Status.PENDING, actor=actor)
+    action = fresh(action.pk)
+    if _is_payable(action):
+        work(action.pk, Status.BOOKED, actor=actor)
     _complete(action.pk, actor)
     return progress_of(action)
+
+
+def _is_payable(action: CorporateAction) -> bool:
+    """Whether the pay date has come; what a split is about to change is paid after it, in new shares."""
+    if not action.is_paid_later or action.pay_on is None or action.pay_on > clock.today():
+        return False
+    return action.given.pk not in due_splits()
 
 
 def due_actions() -> list[CorporateAction]:
@@ -109,32 +114,25 @@ def due_actions() -> list[CorporateAction]:
     return [action for action in found if action.stage == Stage.APPLIED or is_due(action, today)]
 
 
-def _fresh(action_id: int, *, lock: bool = False) -> CorporateAction:
-    rows = CorporateAction.objects.select_related("asset", "other_asset", "currency", "location")
-    if lock:
-        rows = rows.select_for_update(of=("self",), no_key=True)
-    return rows.get(pk=action_id)
-
-
 def _apply(action: CorporateAction, actor: str) -> None:
     """Apply an action, all of a split or a batch at a time; see the head of the file."""
     if action.kind == CorporateAction.Kind.SPLIT:
         _apply_split(action.pk, actor)
     elif _write_down(action.pk, actor):
-        _work(action.pk, Status.PENDING, actor)
+        work(action.pk, Status.PENDING, actor=actor)
 
 
 @transaction.atomic
 def _apply_split(action_id: int, actor: str) -> None:
     if _write_down(action_id, actor):
-        _work(action_id, Status.PENDING, actor)
-        hooks.tell(_fresh(action_id))
+        work(action_id, Status.PENDING, actor=actor)
+        hooks.tell(fresh(action_id))
 
 
 @transaction.atomic
 def _write_down(action_id: int, actor: str) -> bool:
     """Write down what every account is entitled to; False when another worker did it first."""
-    action = _fresh(action_id, lock=True)
+    action = fresh(action_id, lock=True)
     if action.stage != Stage.WAITING:
         return False
     _check_may_be_applied(action)
@@ -158,20 +156,7 @@ def _check_may_be_applied(action: CorporateAction) -> None:
         raise Conflict(_("Nobody has approved this action."), code="not_approved")
     if not is_due(action, clock.today()):
         raise Conflict(_("The day of this action has not come."), code="not_due")
-    _check_no_shares_are_owed(action)
     hooks.announce(action)
-
-
-def _check_no_shares_are_owed(action: CorporateAction) -> None:
-    """Shares that are owed would be split as such and paid as they were: one action of an asset after another."""
-    owed = CorporateAction.objects.filter(
-        kind=CorporateAction.Kind.BONUS, asset=action.asset, other_asset=None, stage=Stage.APPLIED
-    ).first()
-    if action.kind == CorporateAction.Kind.SPLIT and owed is not None:
-        raise Conflict(
-            _("%(reference)s still owes shares of this asset.") % {"reference": owed.reference},
-            code="must_wait",
-        )
 
 
 def terms_of(action: CorporateAction) -> dict[str, Any]:
@@ -197,65 +182,9 @@ def terms_of(action: CorporateAction) -> dict[str, Any]:
     }
 
 
-# --- account by account
-
-
-def _work(action_id: int, status: str, actor: str) -> None:
-    """Book what is pending, or pay what is booked, a batch of one book at a time."""
-    books = Book.objects.filter(account__entitlement__action=action_id).distinct().order_by("pk")
-    for book in books:
-        after: int | None = 0
-        while after is not None:
-            after = _batch(action_id, book, status, after, actor)
-
-
-@transaction.atomic
-def _batch(action_id: int, book: Book, status: str, after: int, actor: str) -> int | None:
-    """Take the next rows in account order; returns the last account, None when there were no more."""
-    action = _fresh(action_id, lock=True)
-    rows = list(
-        action.entitlements.filter(status=status, account__book=book, account_id__gt=after)
-        .select_related("account__asset", "account__book", "account__location")
-        .order_by("account_id")[:ROWS_PER_BATCH]
-    )
-    template: Template = templates.booking if status == Status.PENDING else templates.payment
-    requests = {row.pk: template(action, row) for row in rows}
-    wanted = [request for request in requests.values() if request is not None]
-    # A holder that was held up is tried again under the same key, so its refusal is not kept.
-    posted = iter(post_each(book, wanted, actor=actor, keeps_refusals=False)) if wanted else iter(())
-    for row in rows:
-        _take_in(row, next(posted) if requests[row.pk] else None, status, action, actor)
-    fields = ["status", "journal_id", "payment_id", "held_up_by"]
-    Entitlement.objects.bulk_update(rows, fields, batch_size=ROWS_PER_BATCH)
-    return rows[-1].account_id if rows else None
-
-
-def _take_in(
-    row: Entitlement, result: Posted | Refused | None, status: str, action: CorporateAction, actor: str
-) -> None:
-    if isinstance(result, Refused):
-        if row.held_up_by != result.refusal.reason:
-            row.held_up_by = result.refusal.reason
-            record_event(
-                f"{TOPIC}.held_up",
-                action,
-                actor=actor,
-                broker_code=row.account.book.code,
-                account=row.account_id,
-                code=result.refusal.reason,
-            )
-        return
-    journal_id = result.journal_id if result else None
-    row.held_up_by = ""
-    if status == Status.PENDING:
-        row.status, row.journal_id = Status.BOOKED, journal_id
-    else:
-        row.status, row.payment_id = Status.PAID, journal_id
-
-
 @transaction.atomic
 def _complete(action_id: int, actor: str) -> None:
-    action = _fresh(action_id, lock=True)
+    action = fresh(action_id, lock=True)
     last = Status.PAID if action.is_paid_later else Status.BOOKED
     if action.stage != Stage.APPLIED or action.entitlements.exclude(status=last).exists():
         return

@@ -15,6 +15,7 @@ from ledger.posting import JournalRequest
 
 from .entitlements import entitlements_of
 from .holdings import Held
+from .splits import splits_before_payment
 from .templates import booking, cause_of, payment
 
 ROWS_PER_QUERY: Final = 1_000
@@ -69,12 +70,13 @@ def _entitlements_are_booked() -> Iterator[Finding]:
 
 
 def _unlike_their_templates(action: CorporateAction, rows: Sequence[Entitlement]) -> Iterator[Finding]:
+    splits = splits_before_payment(action)
     expected: list[tuple[Entitlement, UUID | None, JournalRequest | None]] = []
     for row in rows:
         is_booked = row.status != Entitlement.Status.PENDING
         is_paid = row.status == Entitlement.Status.PAID
         expected.append((row, row.journal_id, booking(action, row) if is_booked else None))
-        expected.append((row, row.payment_id, payment(action, row) if is_paid else None))
+        expected.append((row, row.payment_id, payment(action, row, splits) if is_paid else None))
     ids = [journal_id for _row, journal_id, _request in expected if journal_id]
     journals = Journal.objects.in_bulk(ids)
     moved = _moved(ids)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 from django.db import connection
+from django.db.models import Q
 
+from ledger.as_of import net_atoms
 from ledger.models import Account, Balance, CorporateAction, Role
 from ledger.models.account import DEBIT_NORMAL_ROLES
 from ledger.requests import AccountKey
 
 # Who is given something by a bonus or a dividend. Of shares sold before the ex date it is the buyer's.
 ENTITLED_ROLES: Final = (Role.CLIENT_COLLATERAL, Role.CLIENT_IN_SALE, Role.SUSPENSE, Role.HOUSE_CAPITAL)
+
+# Neither the custodian's side, nor what a bonus has still due and owed: that is delivered in new shares.
+IS_NO_CLAIM: Final = Q(role__in=[Role.CUSTODY, Role.UNSETTLED_RECEIVABLE]) | Q(
+    role=Role.UNSETTLED_PAYABLE, owner__gt=""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,35 +33,41 @@ class Held:
 
 
 def holdings(action: CorporateAction, *, lock: bool = False) -> list[Held]:
-    """Return what every account but the custodian's holds of the action's asset, in account order.
+    """Return what every account but the custodian's held of the action's asset, in account order.
 
-    A split counts whatever stands in the books. A bonus or a dividend counts what may be entitled, and what was
-    sold on or after the ex date: until it is delivered the seller is registered. With `lock`, no posting moves
-    any of it before the transaction ends; a balance is locked before it is read, in account order.
+    It is told by value date, so that an action carried out late gives what it would have given. A split counts
+    whatever lay at the custodian as its ex date began, which bonus shares still due do not. A bonus or a dividend
+    counts what may be entitled at the end of the record date, and what was sold on or after the ex date: until it is
+    delivered the seller is registered. With `lock`, no posting moves any of it before the transaction ends; balances
+    are locked in account order, then read.
     """
-    rows = Balance.objects.filter(account__asset=action.asset)
+    accounts = Account.objects.filter(asset=action.asset)
     if action.location_id is not None:
-        rows = rows.filter(account__location=action.location_id)
-    rows = rows.order_by("account_id")
+        accounts = accounts.filter(location=action.location_id)
     if lock:
-        list(rows.select_for_update(of=("self",), no_key=True).values_list("account_id", flat=True))
-    rows = rows.exclude(account__role=Role.CUSTODY).select_related(
-        "account__book", "account__location", "account__asset"
-    )
-    if action.kind == CorporateAction.Kind.SPLIT:
-        return [held for row in rows if (held := _held(row)).atoms]
+        balances = Balance.objects.filter(account__in=accounts).order_by("account_id")
+        list(balances.select_for_update(of=("self",), no_key=True).values_list("account_id", flat=True))
+    is_split = action.kind == CorporateAction.Kind.SPLIT
+    counted = accounts.exclude(IS_NO_CLAIM) if is_split else accounts.filter(role__in=ENTITLED_ROLES)
+    found = list(counted.select_related("book", "location", "asset").order_by("pk"))
+    standing = net_atoms([account.pk for account in found], value_on=counted_on(action))
+    if is_split:
+        return [held for account in found if (held := _held(account, standing[account.pk][0])).atoms]
     sold = _sold_ex(action)
-    counted = rows.filter(account__role__in=ENTITLED_ROLES)
-    return [
-        held
-        for held in _together(_held(row, sold.get(row.account_id, 0)) for row in counted)
-        if held.atoms > 0
-    ]
+    together = _together(
+        _held(account, standing[account.pk][0], sold.get(account.pk, 0)) for account in found
+    )
+    return [held for held in together if held.atoms > 0]
 
 
-def _held(balance: Balance, sold: int = 0) -> Held:
-    sign = 1 if balance.account.role in DEBIT_NORMAL_ROLES else -1
-    return Held(balance.account, sign * balance.net_atoms + sold)
+def counted_on(action: CorporateAction) -> date:
+    """The day at whose end holdings are counted: the record date, or of a split the day before it takes effect."""
+    return action.record_on or action.ex_on - timedelta(days=1)
+
+
+def _held(account: Account, net: int, sold: int = 0) -> Held:
+    sign = 1 if account.role in DEBIT_NORMAL_ROLES else -1
+    return Held(account, sign * net + sold)
 
 
 def _together(held: Iterable[Held]) -> list[Held]:

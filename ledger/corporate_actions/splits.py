@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from ledger.core import clock
 from ledger.core.decimals import ZERO, from_atoms
@@ -15,8 +16,9 @@ from ledger.requests import AccountKey
 
 from .entitlements import rate
 from .ratios import share
+from .templates import Split
 
-LIENS = (Role.CLIENT_COLLATERAL, Role.CLIENT_IN_SALE)
+LIENS: Final = (Role.CLIENT_COLLATERAL, Role.CLIENT_IN_SALE)
 
 
 def due_splits() -> set[int]:
@@ -28,6 +30,22 @@ def due_splits() -> set[int]:
         ex_on__lte=clock.today(),
     )
     return set(due.values_list("asset_id", flat=True))
+
+
+def splits_before_payment(action: CorporateAction) -> list[Split]:
+    """Return the splits of what an action gives that came between its record date and its pay date, in order."""
+    if not action.given.is_located or action.record_on is None:
+        return []
+    splits = CorporateAction.objects.filter(
+        kind=CorporateAction.Kind.SPLIT,
+        asset=action.given,
+        ex_on__gt=action.record_on,
+        ex_on__lte=action.pay_on,
+    ).exclude(stage=CorporateAction.Stage.WAITING)
+    return [
+        Split(split.location_id, rate(split))
+        for split in splits.select_related("asset", "other_asset", "currency").order_by("ex_on", "pk")
+    ]
 
 
 def pending_changes(book: Book, *, owners: Collection[str] | None = None) -> dict[tuple[str, str], Decimal]:

@@ -17,8 +17,10 @@ stand on `unsettled_receivable` against the holder's `unsettled_payable`, which 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Final
+from fractions import Fraction
+from typing import Final, NamedTuple
 
 from ledger.accounts import AccountKey
 from ledger.core.decimals import from_atoms
@@ -26,8 +28,17 @@ from ledger.models import Asset, CorporateAction, Entitlement, Role
 from ledger.models.account import DEBIT_NORMAL_ROLES
 from ledger.posting import JournalRequest, Leg, credit, debit
 
+from .ratios import share
+
 Kind = CorporateAction.Kind
 HOUSE_ROLES: Final = (Role.SUSPENSE, Role.HOUSE_CAPITAL)
+
+
+class Split(NamedTuple):
+    """A split at a place, or at all of them: how many atoms it made of one."""
+
+    location_id: int | None
+    rate: Fraction
 
 
 def cause_of(action: CorporateAction) -> str:
@@ -43,17 +54,30 @@ def booking(action: CorporateAction, row: Entitlement) -> JournalRequest | None:
     return _request(action, row, legs, step="", value_on=action.record_on or action.ex_on)
 
 
-def payment(action: CorporateAction, row: Entitlement) -> JournalRequest | None:
-    """The journal of a row on the pay date; None where nothing was owed."""
+def payment(action: CorporateAction, row: Entitlement, splits: Sequence[Split]) -> JournalRequest | None:
+    """The journal of a row on the pay date; None where nothing was owed.
+
+    `splits` are those of what is given since the record date: shares that were owed are delivered in new ones. The
+    house's own rest was split where it stands, on suspense.
+    """
     legs: list[Leg] = []
     if action.kind != Kind.SPLIT:
-        legs += _received(row, action.given, row.change_atoms)
+        owed = row.change_atoms
+        delivered = owed if _is_pool(row) else _after(splits, owed, row.account.location_id)
+        legs += _received(row, action.given, owed, delivered)
         if not _is_pool(row):
-            legs += _settled(row, action.given, row.change_atoms)
+            legs += _settled(row, action.given, owed, delivered)
     if action.currency is not None and row.cash_atoms:
         step = _received if _is_pool(row) else _settled
-        legs += step(row, action.currency, row.cash_atoms)
+        legs += step(row, action.currency, row.cash_atoms, row.cash_atoms)
     return _request(action, row, legs, step=":paid", value_on=action.pay_on or action.ex_on)
+
+
+def _after(splits: Sequence[Split], atoms: int, location_id: int | None) -> int:
+    for split in splits:
+        if split.location_id in (None, location_id):
+            atoms = share(atoms, split.rate).whole
+    return atoms
 
 
 def _split(action: CorporateAction, row: Entitlement) -> list[Leg]:
@@ -82,16 +106,17 @@ def _cash_in_lieu(row: Entitlement, money: Asset) -> list[Leg]:
     return [debit(_rounding(row, money), cash), credit(_owed(row, money), cash)]
 
 
-def _received(row: Entitlement, given: Asset, atoms: int) -> list[Leg]:
+def _received(row: Entitlement, given: Asset, due: int, received: int) -> list[Leg]:
     """What was due from the custodian has come."""
-    quantity = from_atoms(atoms, given.scale)
     into = _place(row, Role.CUSTODY, given) if given.is_located else AccountKey(Role.NOSTRO, given.code)
-    return [debit(into, quantity), credit(_place(row, Role.UNSETTLED_RECEIVABLE, given), quantity)]
+    return [
+        debit(into, from_atoms(received, given.scale)),
+        credit(_place(row, Role.UNSETTLED_RECEIVABLE, given), from_atoms(due, given.scale)),
+    ]
 
 
-def _settled(row: Entitlement, given: Asset, atoms: int) -> list[Leg]:
+def _settled(row: Entitlement, given: Asset, owed: int, delivered: int) -> list[Leg]:
     """What was owed is the holder's: shares given for pledged shares are pledged, money is the client's cash."""
-    quantity = from_atoms(atoms, given.scale)
     role, owner = Role(row.account.role), row.account.owner
     if role in HOUSE_ROLES:
         holder = _place(row, role, given)
@@ -99,7 +124,10 @@ def _settled(row: Entitlement, given: Asset, atoms: int) -> list[Leg]:
         holder = _place(row, Role.CLIENT_COLLATERAL, given, owner)
     else:
         holder = AccountKey(Role.CLIENT_CASH, given.code, owner)
-    return [debit(_owed(row, given), quantity), credit(holder, quantity)]
+    return [
+        debit(_owed(row, given), from_atoms(owed, given.scale)),
+        credit(holder, from_atoms(delivered, given.scale)),
+    ]
 
 
 def _is_pool(row: Entitlement) -> bool:

@@ -47,9 +47,10 @@ def cash_out(key: str, owner: str, amount: str, **fields: object) -> JournalRequ
 
 
 def pledge(
-    key: str, owner: str, quantity: str, asset: str = "BTC", location: str = "VAULT"
+    key: str, owner: str, quantity: str, asset: str = "BTC", location: str = "VAULT", **fields: object
 ) -> JournalRequest:
-    return move(key, custody(asset, location), pledged(owner, asset, location), quantity, kind="pledge")
+    to, of = custody(asset, location), pledged(owner, asset, location)
+    return move(key, to, of, quantity, **{"kind": "pledge"} | fields)
 
 
 def account_id(book: Book, key: AccountKey) -> int:

@@ -18,7 +18,7 @@ from ledger.corporate_actions.proposals import Terms, approve, propose
 from ledger.models import Book, CorporateAction, Journal
 from ledger.posting import JournalRequest, post_batch
 
-EX = date(2026, 4, 2)
+EX, RECORD, PAY = date(2026, 4, 2), date(2026, 4, 8), date(2026, 4, 20)
 CHAN, LEE, WONG = "C001", "C002", "C003"
 
 
@@ -62,3 +62,26 @@ def journals_of(action: CorporateAction) -> list[Journal]:
 def findings() -> list[tuple[str, str, str]]:
     """What the audit of the ledger finds: check, subject and message."""
     return [(f.check, f.subject, f.message) for f in audit.run().findings if f.check.startswith("ledger.")]
+
+
+def dividend(**terms: object) -> CorporateAction:
+    values = {
+        "kind": "cash_dividend",
+        "amount": "2.40",
+        "currency": "HKD",
+        "record_on": RECORD,
+        "pay_on": PAY,
+    }
+    return announced(**values | terms)
+
+
+def consolidation(**terms: object) -> CorporateAction:
+    """One new share for ten old, fractions at 51.25 a share."""
+    values = {
+        "ratio_new": 1,
+        "ratio_old": 10,
+        "fraction_price": "51.25",
+        "currency": "HKD",
+        "pay_on": PAY,
+    }
+    return announced(**values | terms)

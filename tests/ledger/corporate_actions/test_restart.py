@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from ledger.corporate_actions import actions
+from ledger.corporate_actions import bookkeeping
 from ledger.corporate_actions.actions import carry_out, progress_of
 from ledger.models import Book, CorporateAction, Journal
 from ledger.posting import Posted, post_batch
@@ -31,7 +31,7 @@ class Killed(BaseException):
 @pytest.fixture
 def holders(book: Book, monkeypatch: pytest.MonkeyPatch) -> Book:
     """Twelve clients with 101 to 112 shares each, worked on five at a time."""
-    monkeypatch.setattr(actions, "ROWS_PER_BATCH", 5)
+    monkeypatch.setattr(bookkeeping, "ROWS_PER_BATCH", 5)
     booked(book, [pledge(f"p{n}", owner, str(101 + n), "00700", "CCASS") for n, owner in enumerate(OWNERS)])
     return book
 
@@ -58,7 +58,7 @@ def bonus() -> CorporateAction:
 def run_until_killed(action: CorporateAction, call: int) -> None:
     """Carry an action out in a process that dies when it posts for the time `call`."""
     calls = count(1)
-    post = actions.post_each
+    post = bookkeeping.post_each
 
     def dying(*arguments: Any, **options: Any) -> Any:
         if next(calls) == call:
@@ -66,7 +66,7 @@ def run_until_killed(action: CorporateAction, call: int) -> None:
         return post(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(actions, "post_each", dying)
+        patch.setattr(bookkeeping, "post_each", dying)
         with pytest.raises(Killed):
             carry_out(action=action)
 
