@@ -182,7 +182,22 @@ def test_the_proof_command_says_what_it_cannot_prove(sealed: Book) -> None:
             call_command("prove", name)
 
 
-def test_anchors_of_other_books_and_of_other_blocks_prove_nothing() -> None:
+@pytest.mark.django_db(transaction=True)
+def test_anchors_of_other_books_and_of_other_blocks_prove_nothing(sealed: Book) -> None:
+    proof = proof_of("d4", through=2)
+    newest = bytes(Block.objects.get(number=2).hash).hex()
+
+    assert verify.verify(proof, [verify.Anchor("HARBOUR", 2, newest)]).anchored == (2,)
+    for anchors in (
+        [],
+        [verify.Anchor("OTHER", 2, newest)],
+        [verify.Anchor("HARBOUR", 3, bytes(Block.objects.get(number=3).hash).hex())],
+    ):
+        with pytest.raises(verify.ProofRejected, match="none of the blocks is among the hashes kept outside"):
+            verify.verify(proof, anchors)
+
+
+def test_what_is_no_line_of_an_anchor_file() -> None:
     anchors = verify.read_anchors(f"3 {'a' * 64} 2022-05-12T00:00:00.000000Z A BOOK OF WORDS\n")
     assert anchors == [verify.Anchor("A BOOK OF WORDS", 3, "a" * 64)]
     for line in ("3 abc x y", f"x {'a' * 64} t b", f"3 {'a' * 64}"):

@@ -211,8 +211,13 @@ def test_a_seal_that_was_rolled_back_left_nothing_and_the_next_makes_the_same_bl
     assert Event.objects.filter(topic=TOPIC).count() == 1
 
 
-def test_the_clock_seals(book: Book) -> None:
+def test_the_clock_seals_unless_somebody_is_at_it(book: Book) -> None:
     posting.post(book, cash_in("d1", CHAN, "1.00"), actor="ops")
+    other = connection.copy()
+    with other.cursor() as at_work:
+        at_work.execute("SELECT pg_advisory_lock(hashtextextended('ledger_seal', 0))")
+        assert tasks.seal_books() == 0
+    other.close()
 
     assert tasks.seal_books() == 1
     assert tasks.seal_books() == 0
