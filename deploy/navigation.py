@@ -40,6 +40,8 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("ledger.Journal", "menu_book"),
             ("ledger.Entry", "list_alt"),
             ("ledger.Account", "account_tree"),
+            ("ledger.AccountLimit", "vertical_align_center"),
+            ("ledger.PeriodChange", "event_busy"),
             ("ledger.CorporateAction", "call_split"),
             ("ledger.Asset", "category"),
             ("ledger.Location", "warehouse"),

@@ -256,6 +256,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "PostingMode": [("all_or_none", "all_or_none"), ("independent", "independent")],
         "Approval": "ledger.core.models.FourEyes.Approval",
         "CorporateActionKind": "ledger.models.CorporateAction.Kind",
+        "PeriodChangeKind": "ledger.models.PeriodChange.Kind",
         "CorporateActionStage": "ledger.models.CorporateAction.Stage",
         "EntitlementStatus": "ledger.models.Entitlement.Status",
         "EntityType": "collateral.models.EntityType",

@@ -29,7 +29,7 @@ def lock_whole(account: Account) -> list[Account]:
     if account.role in UNBOUNDED_ROLES:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT ledger_lock_slots(%s, %s, %s, %s, %s)",
+                "SELECT pg_advisory_xact_lock(ledger_slots_key(%s, %s, %s, %s, %s))",
                 [account.book_id, account.owner, account.role, account.asset_id, account.location_id],
             )
     ids = sorted(slots_of(account).values_list("pk", flat=True))

@@ -1,5 +1,15 @@
 """The books in the back office: read here, never written but by the services that the buttons call."""
 
-from . import account, block, consumer, corporate_action, journal, reference, trail
+from . import account, block, consumer, corporate_action, journal, limit, period, reference, trail
 
-__all__ = ["account", "block", "consumer", "corporate_action", "journal", "reference", "trail"]
+__all__ = [
+    "account",
+    "block",
+    "consumer",
+    "corporate_action",
+    "journal",
+    "limit",
+    "period",
+    "reference",
+    "trail",
+]

@@ -1,16 +1,21 @@
-"""Accounts with what stands on them; a freeze is set here."""
+"""Accounts with what stands on them; they are frozen, closed and reopened here, with the history of it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
@@ -18,13 +23,19 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ledger import as_of
-from ledger.core.admin import ReasonForm, carry_out, dialog
+from ledger.closing import close_account, reopen_account
+from ledger.core.admin import ReasonForm, carry_out, coloured, dialog, show_quantity
 from ledger.core.errors import Refusal
+from ledger.core.models import Event
 from ledger.freezes import set_freeze
 from ledger.models import Account
+from ledger.models.account import UNBOUNDED_ROLES
+from ledger.slots import slots_of
 
 from .scope import BookScope
-from .show import bound, link_to_list, units
+from .show import NOTHING, bound, link, link_to_list, units
+
+HISTORY_ROWS_MAX: Final = 100
 
 KNOWN_NOW = _("As of %(date)s, known now: %(balance)s.")
 KNOWN_THEN = _("As of %(date)s, known at block %(block)s: %(balance)s.")
@@ -56,22 +67,29 @@ class AsOfForm(BaseDialogForm):
 
 @admin.register(Account)
 class AccountAdmin(BookScope):
-    list_display = ("owner_or_house", "role", "asset", "location", "standing", "freeze_state", "book")
+    change_form_outer_after_template = "ledger/account_history.html"
+    list_display = (
+        "owner_or_house",
+        "role",
+        "asset",
+        "location",
+        "standing",
+        "freeze_state",
+        "state",
+        "book",
+    )
     list_display_links = ("owner_or_house",)
-    list_filter = ("role", "freeze", "asset__kind", "book")
+    list_filter = ("role", "freeze", ("closed_at", admin.EmptyFieldListFilter), "asset__kind", "book")
     list_select_related = ("book", "asset", "location", "balance")
     search_fields = ("owner__exact", "asset__code__exact", "location__code__exact")
     search_help_text = _("A client number, an asset code or a location code.")
     ordering = ("owner", "role", "pk")
     fieldsets = (
-        (None, {"fields": (("book", "owner"), ("role", "freeze"), ("asset", "location"))}),
-        (_("Balance"), {"fields": (("standing", "entries"), ("floor", "ceiling"))}),
+        (None, {"fields": (("book", "owner"), ("role", "freeze"), ("asset", "location"), "closed_at")}),
+        (_("Balance"), {"fields": (("standing", "entries"), ("floor", "ceiling"), ("limit", "limits"))}),
     )
-    readonly_fields = ("standing", "floor", "ceiling", "entries")
-    actions_detail = (
-        "ask_as_of",
-        "freeze_account",
-    )
+    readonly_fields = ("standing", "floor", "ceiling", "entries", "limit", "limits")
+    actions_detail = ("ask_as_of", "propose_limit", "freeze_account", "close", "reopen")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).select_related(*self.list_select_related)
@@ -106,6 +124,19 @@ class AccountAdmin(BookScope):
         balance = account.balance
         return bound(account, balance.ceiling_atoms if account.is_debit_normal else balance.floor_atoms)
 
+    @display(description=_("state"))
+    def state(self, account: Account) -> SafeString:
+        return coloured(_("Closed"), "danger") if account.closed_at else coloured(_("Open"), "success")
+
+    @display(description=_("limit in force"))
+    def limit(self, account: Account) -> SafeString:
+        limit = account.balance.limit
+        return link(limit, limit and f"{limit.effective_on:%Y-%m-%d}")
+
+    @display(description=_("limits"))
+    def limits(self, account: Account) -> SafeString:
+        return link_to_list("ledger.accountlimit", account.limits.count(), account=account.pk)
+
     @display(description=_("entries"))
     def entries(self, account: Account) -> SafeString:
         return link_to_list("ledger.entry", account.balance.version, account=account.pk)
@@ -135,6 +166,44 @@ class AccountAdmin(BookScope):
             messages.info(request, said % {"date": date_format(value_on), "block": block, "balance": balance})
         return HttpResponse(headers={"HX-Redirect": self.change_url(object_id)})
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """What can be done with the account as it stands."""
+        account = Account.objects.filter(pk=object_id).first()
+        if account is None:
+            return []
+        is_closed = account.closed_at is not None
+        left_out = {"close" if is_closed else "reopen"}
+        if is_closed or account.role in UNBOUNDED_ROLES:
+            left_out.add("propose_limit")
+        buttons = super().get_actions_detail(request, object_id)
+        return [button for button in buttons if button.method.original_function_name not in left_out]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context["history"] = history_of(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def has_limit_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "ledger.add_accountlimit", object_id)
+
+    @action(
+        description=_("Propose a limit"),
+        url_path="propose-limit",
+        icon="vertical_align_center",
+        permissions=["limit"],
+    )
+    def propose_limit(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the form, with the account filled in."""
+        return redirect(f"{reverse('admin:ledger_accountlimit_add')}?{urlencode({'account': object_id})}")
+
     @action(
         description=_("Freeze or thaw"),
         url_path="freeze",
@@ -156,3 +225,66 @@ class AccountAdmin(BookScope):
             done=_("The account was changed."),
             then=self.change_url(object_id),
         )
+
+    @action(
+        description=_("Close"),
+        url_path="close",
+        icon="lock",
+        permissions=["freeze"],
+        variant=ActionVariant.DANGER,
+        dialog=dialog(_("Close"), _("A closed account takes no entry and no hold."), ReasonForm),
+    )
+    def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._decide(request, form, object_id, close_account)
+
+    @action(
+        description=_("Reopen"),
+        url_path="reopen",
+        icon="lock_open",
+        permissions=["freeze"],
+        dialog=dialog(_("Reopen"), _("The account takes entries again at once."), ReasonForm),
+    )
+    def reopen(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._decide(request, form, object_id, reopen_account)
+
+    def _decide(
+        self, request: HttpRequest, form: ReasonForm, object_id: str, service: Callable[..., Account]
+    ) -> HttpResponse:
+        account = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return carry_out(
+            request,
+            lambda: service(
+                account=account, actor=request.user.get_username(), reason=form.cleaned_data["reason"]
+            ),
+            done=_("The account was changed."),
+            then=self.change_url(object_id),
+        )
+
+
+def history_of(account: Account) -> list[Event]:
+    """Return what was decided about an account in any of its slots, the latest first, each with `what` it was."""
+    ids = [str(pk) for pk in slots_of(account).values_list("pk", flat=True)]
+    events = Event.objects.filter(subject_type="ledger.account", subject_id__in=ids).order_by("-pk")
+    found = list(events[:HISTORY_ROWS_MAX])
+    for event in found:
+        event.what = _what(account, event)  # type: ignore[attr-defined]
+    return found
+
+
+def _what(account: Account, event: Event) -> Any:
+    told = event.payload
+    match event.topic:
+        case "ledger.account.freeze_changed":
+            return Account.Freeze(told["after"]).label
+        case "ledger.account.closed":
+            return _("Closed")
+        case "ledger.account.reopened":
+            return _("Reopened")
+        case "ledger.account.limit_changed":
+            floor, ceiling = (_figure(account, told[name]) for name in ("floor", "ceiling"))
+            return format_lazy(_("Limits: {floor} to {ceiling}"), floor=floor, ceiling=ceiling)
+    return event.topic
+
+
+def _figure(account: Account, bound: str | None) -> str:
+    return NOTHING if bound is None else show_quantity(Decimal(bound), account.asset.scale)

@@ -13,7 +13,7 @@ from .scope import BookScope
 @admin.register(Book)
 class BookAdmin(BookScope):
     book_path = "pk"
-    list_display = ("code", "name")
+    list_display = ("code", "name", "closed_through")
     search_fields = ("code", "name")
     ordering = ("code",)
 

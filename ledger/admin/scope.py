@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from ledger.core.admin import ReadOnlyAdmin
+from ledger.core.admin import HouseAdmin, ReadOnlyAdmin
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ def confinement(user: Any) -> Confinement | None:
     return next((found for rule in _rules if (found := rule(user))), None)
 
 
-class BookScope(ReadOnlyAdmin):
-    """Shows the rows of the books that the person at the screen may see, found along `book_path`."""
+class InBooks(HouseAdmin):
+    """Confined to the books that the person at the screen may see, found along `book_path`."""
 
     book_path = "book"
 
@@ -48,10 +48,18 @@ class BookScope(ReadOnlyAdmin):
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """A filter by book would name the other firms."""
         filters = list(super().get_list_filter(request))
-        return [f for f in filters if f != "book"] if confinement(request.user) else filters
+        return (
+            [f for f in filters if f not in ("book", self.book_path)]
+            if confinement(request.user)
+            else filters
+        )
 
     def may(self, request: HttpRequest, permission: str, object_id: object = None) -> bool:
         """Whether the person holds a permission, and the row is among those they see."""
         if not request.user.has_perm(permission):
             return False
         return object_id is None or self.get_queryset(request).filter(pk=object_id).exists()
+
+
+class BookScope(InBooks, ReadOnlyAdmin):
+    """Shows such rows and changes none."""

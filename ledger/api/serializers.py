@@ -23,7 +23,7 @@ class AccountSerializer(serializers.ModelSerializer[Account]):
 
     class Meta:
         model = Account
-        fields = ["id", "client", "role", "asset", "asset_kind", "location", "freeze"]
+        fields = ["id", "client", "role", "asset", "asset_kind", "location", "freeze", "closed_at"]
 
 
 class BalanceSerializer(serializers.ModelSerializer[Balance]):

@@ -1,6 +1,18 @@
 from django.urls import path
 
 from .balances import BalanceListView
+from .controls import (
+    AccountLimitListView,
+    AccountLimitView,
+    ApproveAccountLimitView,
+    ApprovePeriodChangeView,
+    CloseAccountView,
+    PeriodChangeListView,
+    PeriodChangeView,
+    RejectAccountLimitView,
+    RejectPeriodChangeView,
+    ReopenAccountView,
+)
 from .corporate_actions import (
     ApproveCorporateActionView,
     CorporateActionListView,
@@ -28,6 +40,16 @@ urlpatterns = [
     path("blocks", BlockListView.as_view()),
     path("accounts", AccountListView.as_view()),
     path("accounts/<int:id>/entries", AccountEntryListView.as_view()),
+    path("accounts/<int:id>:close", CloseAccountView.as_view()),
+    path("accounts/<int:id>:reopen", ReopenAccountView.as_view()),
+    path("account-limits", AccountLimitListView.as_view()),
+    path("account-limits/<int:id>", AccountLimitView.as_view()),
+    path("account-limits/<int:id>:approve", ApproveAccountLimitView.as_view()),
+    path("account-limits/<int:id>:reject", RejectAccountLimitView.as_view()),
+    path("period-changes", PeriodChangeListView.as_view()),
+    path("period-changes/<int:id>", PeriodChangeView.as_view()),
+    path("period-changes/<int:id>:approve", ApprovePeriodChangeView.as_view()),
+    path("period-changes/<int:id>:reject", RejectPeriodChangeView.as_view()),
     path("balances", BalanceListView.as_view()),
     path("corporate-actions", CorporateActionListView.as_view()),
     path("corporate-actions/<int:id>", CorporateActionView.as_view()),

@@ -129,17 +129,16 @@ CREATE OR REPLACE TRIGGER ledger_balance_starts_in_bounds BEFORE INSERT ON ledge
     FOR EACH ROW EXECUTE FUNCTION ledger_balance_starts_in_bounds();
 
 -- L17. Who opens a slot and who freezes or closes the account wait for each other.
-CREATE OR REPLACE FUNCTION ledger_lock_slots(p_book bigint, p_owner text, p_role text, p_asset bigint, p_location bigint)
-RETURNS void LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended(
-        concat_ws('/', 'ledger_slots', p_book, p_role, p_asset, coalesce(p_location, 0), p_owner), 0))
+CREATE OR REPLACE FUNCTION ledger_slots_key(p_book bigint, p_owner text, p_role text, p_asset bigint, p_location bigint)
+RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT hashtextextended(concat_ws('/', 'ledger_slots', p_book, p_role, p_asset, coalesce(p_location, 0), p_owner), 0)
 $$;
 
 CREATE OR REPLACE FUNCTION ledger_account_joins_its_slots() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     other record;
 BEGIN
-    PERFORM ledger_lock_slots(NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id);
+    PERFORM pg_advisory_xact_lock(ledger_slots_key(NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id));
     SELECT c."freeze", c.closed_at INTO other FROM ledger_account c
      WHERE c.book_id = NEW.book_id AND c.owner = NEW.owner AND c.role = NEW.role AND c.asset_id = NEW.asset_id
        AND c.location_id IS NOT DISTINCT FROM NEW.location_id
@@ -156,7 +155,7 @@ CREATE OR REPLACE TRIGGER ledger_account_joins_its_slots BEFORE INSERT ON ledger
 
 CREATE OR REPLACE FUNCTION ledger_slots_move_together() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM ledger_lock_slots(NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id);
+    PERFORM pg_advisory_xact_lock(ledger_slots_key(NEW.book_id, NEW.owner, NEW.role, NEW.asset_id, NEW.location_id));
     IF EXISTS (SELECT FROM ledger_account c
                 WHERE c.book_id = NEW.book_id AND c.owner = NEW.owner AND c.role = NEW.role AND c.asset_id = NEW.asset_id
                   AND c.location_id IS NOT DISTINCT FROM NEW.location_id
@@ -177,7 +176,7 @@ DROP TRIGGER ledger_slots_move_together ON ledger_account;
 DROP FUNCTION ledger_slots_move_together();
 DROP TRIGGER ledger_account_joins_its_slots ON ledger_account;
 DROP FUNCTION ledger_account_joins_its_slots();
-DROP FUNCTION ledger_lock_slots(bigint, text, text, bigint, bigint);
+DROP FUNCTION ledger_slots_key(bigint, text, text, bigint, bigint);
 DROP TRIGGER ledger_balance_starts_in_bounds ON ledger_balance;
 DROP FUNCTION ledger_balance_starts_in_bounds();
 DROP TRIGGER ledger_balance_limit_law ON ledger_balance;

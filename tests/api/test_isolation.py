@@ -11,9 +11,11 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.views import APIView
 
+from ledger import limits, periods
+from ledger.core import clock
 from ledger.core.api.views import ScopedView, SharedView, UnknownAddress
 from ledger.corporate_actions.proposals import Terms, propose
-from ledger.models import Account, CorporateAction, Journal
+from ledger.models import Account, AccountLimit, Book, CorporateAction, Journal, PeriodChange
 from margin.api.events import EventFeedView
 from tests.builders import D, user
 
@@ -61,6 +63,18 @@ def split_of_tencent() -> CorporateAction:
     return known or propose(terms=terms, maker=user("wong"))
 
 
+def limit_of_the_loan() -> AccountLimit:
+    loan = Account.objects.get(owner="C001", role="loan_principal")
+    values = {"floor": "0", "ceiling": None, "effective_on": clock.today(), "reason": "Policy"}
+    return AccountLimit.objects.first() or limits.propose(account=loan, maker=user("wong"), **values)
+
+
+def closing_of_march() -> PeriodChange:
+    book = Book.objects.get(code="HARBOUR")
+    values = {"kind": "close", "through": date(2026, 3, 31), "reason": "Quarter end"}
+    return PeriodChange.objects.first() or periods.propose(book=book, maker=user("wong"), **values)
+
+
 def addressed(path: str, house: House) -> str:
     """Fill an address with the ids of Ms Chan's rows."""
     facility = house.chan
@@ -74,6 +88,8 @@ def addressed(path: str, house: House) -> str:
         "journals": Journal.objects.latest("pk").pk,
         "accounts": Account.objects.filter(owner="C001").latest("pk").pk,
         "corporate-actions": split_of_tencent().pk,
+        "account-limits": limit_of_the_loan().pk,
+        "period-changes": closing_of_march().pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -105,6 +121,8 @@ def assert_unknown(response: Any, address: str) -> None:
 def test_lists_show_ones_own_rows_only(house: House):
     with_a_planned_sale(house)
     sealed()
+    assert limit_of_the_loan().pk
+    assert closing_of_march().pk
     peak = system_of(peak_brokerage())
     for path, _view in ((path, view) for path, view in MANY if hasattr(view, "get")):
         assert peak.get(path).json()["results"] == [], path

@@ -255,6 +255,8 @@ def test_l28_the_application_keeps_what_lies_around_the_books(books: Book) -> No
         assert books.closed_through == date(2022, 1, 31)
         posting.post(books, cash_out("w1", CHAN, "75.00"), actor="ops")
         closing.close_account(account=chan, actor="lam", reason="Client left")
+        bank = Account.objects.filter(role="nostro")[0]
+        freezes.set_freeze(account=bank, mode="credit", actor="lam", reason="Bank in default")
         assert audit.run().findings == ()
 
 
