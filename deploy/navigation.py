@@ -42,6 +42,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("ledger.Account", "account_tree"),
             ("ledger.AccountLimit", "vertical_align_center"),
             ("ledger.PeriodChange", "event_busy"),
+            ("ledger.Hold", "front_hand"),
             ("ledger.CorporateAction", "call_split"),
             ("ledger.Asset", "category"),
             ("ledger.Location", "warehouse"),

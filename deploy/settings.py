@@ -254,6 +254,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AssetKind": "ledger.models.Asset.Kind",
         "EntrySide": "ledger.api.journal_bodies.Side",
         "PostingMode": [("all_or_none", "all_or_none"), ("independent", "independent")],
+        "HoldState": "ledger.models.Hold.State",
         "Approval": "ledger.core.models.FourEyes.Approval",
         "CorporateActionKind": "ledger.models.CorporateAction.Kind",
         "PeriodChangeKind": "ledger.models.PeriodChange.Kind",

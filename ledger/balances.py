@@ -95,6 +95,12 @@ def held_atoms(account: Account, balance: Balance) -> int:
     return balance.held_credit_atoms if account.is_debit_normal else balance.held_debit_atoms
 
 
+def available_atoms(account: Account, balance: Balance) -> int:
+    """Return what is there on the account's normal side and not held."""
+    on_its_side = balance.net_atoms if account.is_debit_normal else -balance.net_atoms
+    return on_its_side - held_atoms(account, balance)
+
+
 def natural(role: str, units: Decimal) -> Decimal:
     """Turn a debit-positive amount to the account's normal side, without making a negative zero."""
     return units if role in DEBIT_NORMAL_ROLES or not units else -units

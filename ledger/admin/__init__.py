@@ -1,12 +1,13 @@
 """The books in the back office: read here, never written but by the services that the buttons call."""
 
-from . import account, block, consumer, corporate_action, journal, limit, period, reference, trail
+from . import account, block, consumer, corporate_action, hold, journal, limit, period, reference, trail
 
 __all__ = [
     "account",
     "block",
     "consumer",
     "corporate_action",
+    "hold",
     "journal",
     "limit",
     "period",

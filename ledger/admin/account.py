@@ -23,6 +23,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ledger import as_of
+from ledger.balances import available_atoms, held_atoms
 from ledger.closing import close_account, reopen_account
 from ledger.core.admin import ReasonForm, carry_out, coloured, dialog, show_quantity
 from ledger.core.errors import Refusal
@@ -86,9 +87,19 @@ class AccountAdmin(BookScope):
     ordering = ("owner", "role", "pk")
     fieldsets = (
         (None, {"fields": (("book", "owner"), ("role", "freeze"), ("asset", "location"), "closed_at")}),
-        (_("Balance"), {"fields": (("standing", "entries"), ("floor", "ceiling"), ("limit", "limits"))}),
+        (
+            _("Balance"),
+            {
+                "fields": (
+                    ("standing", "held", "available"),
+                    ("floor", "ceiling"),
+                    ("limit", "limits"),
+                    "entries",
+                )
+            },
+        ),
     )
-    readonly_fields = ("standing", "floor", "ceiling", "entries", "limit", "limits")
+    readonly_fields = ("standing", "held", "available", "floor", "ceiling", "entries", "limit", "limits")
     actions_detail = ("ask_as_of", "propose_limit", "freeze_account", "close", "reopen")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
@@ -104,6 +115,19 @@ class AccountAdmin(BookScope):
     @display(description=_("balance"))
     def standing(self, account: Account) -> str:
         return units(account, account.balance.net_atoms)
+
+    @display(description=_("held"))
+    def held(self, account: Account) -> SafeString:
+        """What active holds have reserved of the balance; leads to them."""
+        side = "credit_account" if account.is_debit_normal else "debit_account"
+        asset = account.asset
+        amount = show_quantity(asset.units(held_atoms(account, account.balance)), asset.scale)
+        return link_to_list("ledger.hold", amount, state="active", **{side: account.pk})
+
+    @display(description=_("available"))
+    def available(self, account: Account) -> str:
+        asset = account.asset
+        return show_quantity(asset.units(available_atoms(account, account.balance)), asset.scale)
 
     @display(
         description=_("freeze"),

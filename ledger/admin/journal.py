@@ -67,9 +67,10 @@ class JournalAdmin(BookScope):
         ("kind", "value_on", "booked_at"),
         ("book", "actor", "cause_link"),
         ("narrative", "reverses", "reversed_by"),
+        ("posts",),
         ("id", "idempotency_key", "block_link"),
     )
-    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "block_link")
+    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "posts", "block_link")
     inlines = (EntryInline,)
     actions_detail = ("reverse_journal", "prove_journal")
 
@@ -106,6 +107,10 @@ class JournalAdmin(BookScope):
     @display(description=_("reversal of"))
     def reverses(self, journal: Journal) -> SafeString:
         return show.link(journal.reversal_of)
+
+    @display(description=_("posts the hold"))
+    def posts(self, journal: Journal) -> SafeString:
+        return show.link(journal.hold)
 
     @display(description=_("reversed by"))
     def reversed_by(self, journal: Journal) -> SafeString:

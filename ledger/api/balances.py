@@ -58,6 +58,8 @@ class AsOf(Listing):
             found = as_of.net_atoms([row.account_id for row in page], value_on=value_on, known_at=block)
             for row in page:
                 row.net_atoms, row.version = found[row.account_id]
+                # Holds are of now, whatever day is asked for.
+                row.held_debit_atoms = row.held_credit_atoms = None
         return page
 
     def _asked(self, request: Request) -> tuple[date | None, int | None]:

@@ -66,13 +66,6 @@ class PostingView(BookView):
     def for_book(self, book: Book | None) -> QuerySet[Journal]:
         return kept_in(Journal.objects.all(), book)
 
-    def book_required(self) -> Book:
-        """Return the one book a command is for; a house operator has to name its firm."""
-        book: Book | None = self.caller.book
-        if book is None:
-            raise Invalid(_("Name the firm with ?broker=CODE."), field="broker", code="broker_required")
-        return book
-
     def key_of(self, given: str) -> str:
         """The key in the book of what the caller calls `given`: bounded, and nobody else's."""
         return "api:journal:" + hashlib.sha256(f"{self.caller.scope}\n{given}".encode()).hexdigest()

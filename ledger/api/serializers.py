@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ledger.balances import natural
+from ledger.balances import available_atoms, held_atoms, natural
 from ledger.core.api.fields import DECIMAL_SCHEMA
 from ledger.core.decimals import plain
 from ledger.models import Account, Asset, Balance, Entry, Journal, Role
@@ -36,15 +36,45 @@ class BalanceSerializer(serializers.ModelSerializer[Balance]):
     quantity = serializers.SerializerMethodField(
         help_text=_("Units of the asset, positive on the account's normal side.")
     )
+    held = serializers.SerializerMethodField(
+        help_text=_("Units of it that active holds have reserved now; none with `as_of`.")
+    )
+    available = serializers.SerializerMethodField(
+        help_text=_("Units that are there and not held; none with `as_of`.")
+    )
 
     class Meta:
         model = Balance
-        fields = ["account", "client", "role", "asset", "asset_kind", "location", "quantity", "version"]
+        fields = [
+            "account",
+            "client",
+            "role",
+            "asset",
+            "asset_kind",
+            "location",
+            "quantity",
+            "held",
+            "available",
+            "version",
+        ]
 
     @extend_schema_field(DECIMAL_SCHEMA)
     def get_quantity(self, balance: Balance) -> str:
         account = balance.account
         return plain(natural(account.role, account.asset.units(balance.net_atoms)))
+
+    @extend_schema_field({**DECIMAL_SCHEMA, "nullable": True})
+    def get_held(self, balance: Balance) -> str | None:
+        account = balance.account
+        atoms = held_atoms(account, balance)
+        return None if atoms is None else plain(account.asset.units(atoms))
+
+    @extend_schema_field({**DECIMAL_SCHEMA, "nullable": True})
+    def get_available(self, balance: Balance) -> str | None:
+        account = balance.account
+        if held_atoms(account, balance) is None:
+            return None
+        return plain(account.asset.units(available_atoms(account, balance)))
 
 
 class EntrySerializer(serializers.ModelSerializer[Entry]):
@@ -94,6 +124,7 @@ class JournalSerializer(serializers.ModelSerializer[Journal]):
             "narrative",
             "entry_count",
             "reversal_of",
+            "hold",
         ]
 
 

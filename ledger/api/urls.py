@@ -21,6 +21,14 @@ from .corporate_actions import (
     PreviewView,
     RejectCorporateActionView,
 )
+from .holds import (
+    HoldListView,
+    HoldView,
+    PostHoldGroupView,
+    PostHoldView,
+    ReleaseHoldGroupView,
+    ReleaseHoldView,
+)
 from .posting import JournalBatchView, JournalListView, JournalPreviewView, JournalReversalView, LimitsView
 from .seal import BlockListView, JournalProofView
 from .views import (
@@ -51,6 +59,12 @@ urlpatterns = [
     path("period-changes/<int:id>:approve", ApprovePeriodChangeView.as_view()),
     path("period-changes/<int:id>:reject", RejectPeriodChangeView.as_view()),
     path("balances", BalanceListView.as_view()),
+    path("holds", HoldListView.as_view()),
+    path("holds/<uuid:id>", HoldView.as_view()),
+    path("holds/<uuid:id>:post", PostHoldView.as_view()),
+    path("holds/<uuid:id>:release", ReleaseHoldView.as_view()),
+    path("hold-groups/<uuid:id>:post", PostHoldGroupView.as_view()),
+    path("hold-groups/<uuid:id>:release", ReleaseHoldGroupView.as_view()),
     path("corporate-actions", CorporateActionListView.as_view()),
     path("corporate-actions/<int:id>", CorporateActionView.as_view()),
     path("corporate-actions/<int:id>:approve", ApproveCorporateActionView.as_view()),

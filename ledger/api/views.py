@@ -6,10 +6,12 @@ from abc import abstractmethod
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from ledger.core.api.callers import Caller
 from ledger.core.api.views import Detail, Listing, ScopedView
+from ledger.core.errors import Invalid
 from ledger.models import Account, Book, Entry, Journal
 
 from .filters import AccountFilter
@@ -31,6 +33,13 @@ class BookView(ScopedView):
 
     def for_caller(self, caller: Caller) -> QuerySet[Any]:
         return self.for_book(caller.book)
+
+    def book_required(self) -> Book:
+        """Return the one book a command is for; a house operator has to name its firm."""
+        book: Book | None = self.caller.book
+        if book is None:
+            raise Invalid(_("Name the firm with ?broker=CODE."), field="broker", code="broker_required")
+        return book
 
 
 def kept_in(queryset: QuerySet[Any], book: Book | None, path: str = "book") -> QuerySet[Any]:

@@ -19,8 +19,9 @@ from ledger.core.decimals import plain
 from ledger.core.errors import Invalid, KeyReused
 from ledger.core.events import record_event
 from ledger.core.ids import uuid7s
-from ledger.models import Book, Hold
+from ledger.models import Account, Book, Hold
 from ledger.refusals import law_in_words
+from ledger.requests import AccountKey
 
 from .wishes import HoldRequest, body, body_hash, check_wish, recorded_body
 
@@ -43,13 +44,15 @@ def place(
     key: str,
     actor: str,
     expires_at: datetime | None = None,
+    opens_accounts: bool = True,
 ) -> Placed:
     """Hold all that is asked for, or nothing, and return the holds in order.
 
     Quantities are in units, exact at the asset's scale. The same key with the same body answers with the first group,
     with another body :class:`KeyReused` names what differs. Raises :class:`Invalid` for a group of no allowed size,
     quantities that are not positive and exact, accounts that are not two of one asset, place and book, and an end that
-    is past; :class:`InsufficientBalance`, :class:`AccountFrozen` or :class:`AccountClosed` naming the account.
+    is past; without `opens_accounts`, for what people spell, also for an account that is not in the books. Raises
+    :class:`InsufficientBalance`, :class:`AccountFrozen` or :class:`AccountClosed` naming the account.
     """
     check_wish(requests, key)
     if expires_at is not None and expires_at.tzinfo is None:
@@ -60,6 +63,8 @@ def place(
     now = clock.now()
     if expires_at is not None and expires_at <= now:
         raise Invalid(_("This moment is past."), field="expires_at", code="past")
+    if not opens_accounts:
+        _refuse_unknown_accounts(book, requests)
     try:
         with law_in_words():
             holds = _insert(
@@ -100,6 +105,24 @@ def _replay(known: list[Hold], wish: dict[str, object], key: str) -> Placed:
             group=str(known[0].group_id),
         )
     return Placed(known[0].group_id, tuple(known), is_replay=True)
+
+
+def _refuse_unknown_accounts(book: Book, requests: Sequence[HoldRequest]) -> None:
+    """Whichever slot a house account lies in, its key is known."""
+    keys = {account for request in requests for account in (request.debit, request.credit)}
+    accounts = Account.objects.filter(
+        book=book,
+        owner__in={key.owner for key in keys},
+        role__in={key.role for key in keys},
+        asset__code__in={key.asset for key in keys},
+    ).select_related("asset", "location")
+    known = {AccountKey.of(account) for account in accounts}
+    for key in sorted(keys - known):
+        raise Invalid(
+            _("There is no account %(account)s.") % {"account": key.label()},
+            field="holds",
+            code="unknown_account",
+        )
 
 
 def _insert(

@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION ledger_hold_outstanding(p_state text, p_amount atoms, p_posted atoms) RETURNS numeric
 LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN p_state = 'active' THEN p_amount - p_posted ELSE 0 END $$;
 
--- Move what is held of balances by `p_changes`, sorted; a bound that has no room is named.
+-- Move what is held of balances, locked in order. A bound that has no room is named; of several, one to be debited.
 CREATE OR REPLACE FUNCTION ledger_move_held(p_accounts bigint[], p_debits numeric[], p_credits numeric[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,6 +29,7 @@ BEGIN
       LEFT JOIN ledger_location l ON l.id = c.location_id
      WHERE (m.credit > 0 AND b.net_atoms - b.held_credit_atoms - m.credit < b.floor_atoms)
         OR (m.debit > 0 AND b.net_atoms + b.held_debit_atoms + m.debit > b.ceiling_atoms)
+     ORDER BY m.debit = 0, c.id
      LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'account % has no room to hold that', broken.id USING ERRCODE = 'LB002', DETAIL = broken.detail;

@@ -11,11 +11,13 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.views import APIView
 
-from ledger import limits, periods
+from ledger import holds, limits, periods
+from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.api.views import ScopedView, SharedView, UnknownAddress
 from ledger.corporate_actions.proposals import Terms, propose
-from ledger.models import Account, AccountLimit, Book, CorporateAction, Journal, PeriodChange
+from ledger.holds import HoldRequest
+from ledger.models import Account, AccountLimit, Book, CorporateAction, Hold, Journal, PeriodChange
 from margin.api.events import EventFeedView
 from tests.builders import D, user
 
@@ -75,6 +77,17 @@ def closing_of_march() -> PeriodChange:
     return PeriodChange.objects.first() or periods.propose(book=book, maker=user("wong"), **values)
 
 
+def coins_held(house: House) -> Hold:
+    """Some of Ms Chan's bitcoin, set aside by a person."""
+    book = house.world.broker.book
+    wish = HoldRequest(
+        AccountKey("client_collateral", "BTC", "C001", "VATP"),
+        AccountKey("custody", "BTC", location="VATP"),
+        D("0.1"),
+    )
+    return holds.place(book, [wish], key="h1", actor="wong").holds[0]
+
+
 def addressed(path: str, house: House) -> str:
     """Fill an address with the ids of Ms Chan's rows."""
     facility = house.chan
@@ -90,6 +103,8 @@ def addressed(path: str, house: House) -> str:
         "corporate-actions": split_of_tencent().pk,
         "account-limits": limit_of_the_loan().pk,
         "period-changes": closing_of_march().pk,
+        "holds": coins_held(house).pk,
+        "hold-groups": coins_held(house).pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -119,6 +134,7 @@ def assert_unknown(response: Any, address: str) -> None:
 
 
 def test_lists_show_ones_own_rows_only(house: House):
+    coins_held(house)
     with_a_planned_sale(house)
     sealed()
     assert limit_of_the_loan().pk

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,6 +21,10 @@ from ledger.core.decimals import CENT, CONTEXT, decimal_places, plain
 
 _PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z", re.ASCII)
 _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
+_ISO_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z",
+    re.ASCII,
+)
 _LENGTH_MAX: Final = 80
 
 DECIMAL_SCHEMA: Final = {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
@@ -130,6 +134,23 @@ class StrictDateField(serializers.Field):
             self.fail("not_a_date")
 
     def to_representation(self, value: date) -> str:
+        return value.isoformat()
+
+
+class StrictMomentField(serializers.Field):
+    """A moment as `"2022-06-13T16:30:00+08:00"`, always with its offset: none is guessed."""
+
+    default_error_messages = {"not_a_moment": _("Give a moment as YYYY-MM-DDThh:mm:ss+hh:mm.")}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str) or not _ISO_MOMENT.match(data):
+            self.fail("not_a_moment")
+        try:
+            return datetime.fromisoformat(data).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("not_a_moment")
+
+    def to_representation(self, value: datetime) -> str:
         return value.isoformat()
 
 

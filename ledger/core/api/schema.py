@@ -85,6 +85,13 @@ class StrictDateExtension(OpenApiSerializerFieldExtension):
         return {"type": "string", "format": "date"}
 
 
+class StrictMomentExtension(OpenApiSerializerFieldExtension):
+    target_class = "ledger.core.api.fields.StrictMomentField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
 class HouseSchema(AutoSchema):
     """Adds to every operation what the views do without being told."""
 

@@ -17,6 +17,7 @@ from ledger.holds import HOLDS_PER_GROUP_MAX, HoldRequest
 from ledger.models import Account, Balance, Book, Hold, Journal
 from ledger.posting import AccountClosed, AccountFrozen, HoldNotOpen, InsufficientBalance
 from tests.ledger.books import BANK, account_id, cash, cash_out, custody, move, pledged, sql
+from tests.ledger.controls.accounts import changed
 
 from .reserved import CHAN, LEE, deliver, held, one, opened, pay, place, told
 
@@ -426,7 +427,7 @@ def test_a_hold_of_a_house_account_is_posted_on_the_slot_it_was_placed_on(
 
 def test_a_posting_in_a_closed_period_is_refused_and_the_hold_stays(chan: Book) -> None:
     hold = one(chan, "40.00")
-    sql("UPDATE ledger_book SET closed_through = '2022-05-31'")
+    changed(chan, "close", date(2022, 5, 31))
     with pytest.raises(posting.PeriodClosed):
         holds.post_hold(hold, key="s1", actor="ops", value_on=date(2022, 5, 12))
     assert told(hold) == ("active", 0)

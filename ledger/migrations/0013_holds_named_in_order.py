@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from django.db import migrations
+
+from ledger.core.migration_sql import sql_file
+
+LAW = Path(__file__).parent.parent / "sql"
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("ledger", "0012_consumers"),
+    ]
+
+    operations = [sql_file(LAW / "holds.sql")]
