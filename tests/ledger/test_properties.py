@@ -14,11 +14,12 @@ from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import Error, transaction
+from django.db import Error, connection, transaction
 from django.db.models import QuerySet
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ledger import audit, balances, holds, posting
 from ledger.accounts import AccountKey, slot_of_process
+from ledger.coalescing import Coalescer
 from ledger.core import clock
 from ledger.core.decimals import from_atoms
 from ledger.core.errors import Refusal
@@ -129,6 +131,11 @@ class Side:
         return replace(refusal, details={**refusal.details, "account": None})
 
 
+@cache
+def desk() -> Coalescer:
+    return Coalescer()
+
+
 def slots(account: AccountKey) -> list[AccountKey]:
     """The keys of the account as a whole, as far as the stories name them."""
     return [key for key in MONEY if key.parts() == account.parts()] or [account]
@@ -207,6 +214,21 @@ class Ledger(RuleBasedStateMachine):
                 assert result.is_replay == (is_refused_before and given.reason != "idempotency_key_reused")
                 if keeps:
                     side.oracle.keep(wish, given)
+
+    @rule(code=books, wish=wishes)
+    def post_through_the_lane(self, code: str, wish: Wish) -> None:
+        """Where every step commits, a caller may share the commit of others; a refusal is kept too."""
+        if connection.in_atomic_block:
+            return
+        side = self.sides[code]
+        side.wished.append(wish)
+        told = side.oracle.post_batch([wish])
+        try:
+            posted = desk().post(side.book, side.request(wish), actor="ops")
+        except Refusal as refusal:
+            side.oracle.keep(wish, side.expects(refusal, told))
+        else:
+            assert [side.answered(wish, posted)] == told
 
     @rule(code=books, data=st.data())
     def send_again(self, code: str, data: st.DataObject) -> None:
