@@ -16,6 +16,7 @@ _WITHOUT_SERVICES: Final = frozenset(
     {
         *("check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help"),
         *("makemessages", "spectacular", "startapp", "startproject", "version"),
+        "chaos",  # kills its own
         "benchmark",  # brings a server of its own, so that the developer's is not measured
     }
 )
