@@ -6,11 +6,23 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from django.db import Error, transaction
 
 from ledger import limits, periods, posting
 from ledger.models import Account, AccountLimit, Book, PeriodChange, Role
 from ledger.models.account import DEBIT_NORMAL_ROLES, UNBOUNDED_ROLES
-from tests.ledger.books import BANK, account_id, cash, cash_in, pledge, pledged, sql
+from tests.ledger.books import (
+    BANK,
+    account_id,
+    cash,
+    cash_in,
+    pledge,
+    pledged,
+    raw_entries,
+    raw_journal,
+    sql,
+    without_law,
+)
 from tests.ledger.corporate_actions.issuers import on, person
 from tests.ledger.corporate_actions.test_law import refused
 
@@ -353,3 +365,27 @@ def test_l19_who_closes_by_hand_does_not_choose_the_figures(book: Book, account:
     sql(f"UPDATE ledger_periodchange SET {decision}", person("ng").pk)
     told = PeriodChange.objects.get(pk=change.pk)
     assert [(total.asset, total.entries) for total in periods.totals_of(told)] == [("BTC", 2), ("HKD", 4)]
+
+
+def raw_deposit(book: Book, account: Account, value_on: date) -> str:
+    """Try to book 1.00 on top of Ms Chan's 100.00 and Mr Lee's 9.00 by hand."""
+    bank = account_id(book, BANK)
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
+    journal = raw_journal(book, 2, value_on=value_on)
+    with pytest.raises(Error) as said, transaction.atomic():
+        raw_entries((journal, account.pk, "-100", "-10100", 2), (journal, bank, "100", "11000", 3))
+    return str(said.value)
+
+
+def test_l7_a_closed_account_moved_and_one_that_is_not_empty_closed(book: Book, account: Account) -> None:
+    assert "is not empty" in refused("UPDATE ledger_account SET closed_at = now() WHERE id = %s", account.pk)
+    without_law(f"UPDATE ledger_account SET closed_at = now() WHERE id = {account.pk}")
+    without_law(f"UPDATE ledger_balance SET \"freeze\" = 'closed' WHERE account_id = {account.pk}")
+
+    assert "is closed" in raw_deposit(book, account, TODAY)
+
+
+def test_l18_a_journal_booked_into_a_closed_period(book: Book, account: Account) -> None:
+    closed(book, MAY)
+
+    assert "lies in a closed period" in raw_deposit(book, account, MAY)
