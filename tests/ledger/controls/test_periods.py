@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from ledger import audit, periods, posting
 from ledger.core.errors import Conflict, Forbidden, Invalid
@@ -17,7 +17,7 @@ from ledger.core.models import Event
 from ledger.models import Book, PeriodChange
 from ledger.periods import Total
 from ledger.posting import PeriodClosed
-from tests.ledger.books import cash, cash_in, cash_out, move, pledge
+from tests.ledger.books import cash, cash_in, cash_out, move, pledge, sql
 from tests.ledger.corporate_actions.issuers import on, person
 from tests.ledger.test_concurrency import in_thread
 
@@ -238,4 +238,24 @@ def test_of_many_postings_that_race_with_a_closing_those_before_it_are_counted(b
         booked = sum(pool.map(post, range(4)))
 
     assert periods.totals_of(closing.result())[-1].debit == Decimal(150 + booked)
+    assert audit.run().findings == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_posting_that_looked_before_the_closing_is_refused_after_it(books: Book) -> None:
+    """Under a stricter isolation than the default a posting would still see the period open."""
+
+    @in_thread
+    def close() -> None:
+        with on(TODAY):
+            closed(books, MAY)
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        sql("SELECT count(*) FROM ledger_journal")
+        pool.submit(close).result()
+        with pytest.raises(OperationalError, match="could not serialize"):
+            posting.post(books, cash_in("late", CHAN, "8.00", value_on=MAY), actor="ops")
+        transaction.set_rollback(True)
+
     assert audit.run().findings == ()

@@ -1,0 +1,13 @@
+from pathlib import Path
+
+from django.db import migrations
+
+from ledger.core.migration_sql import sql_file
+
+LAW = Path(__file__).parent.parent / "sql"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ledger", "0013_holds_named_in_order")]
+
+    operations = [sql_file(LAW / "period_isolation.sql")]
