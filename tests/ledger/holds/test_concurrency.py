@@ -202,6 +202,25 @@ def test_holds_posted_past_the_service_and_released_at_once_never_deadlock(chan:
     assert audit.run().findings == ()
 
 
+def test_a_posting_that_waits_for_a_hold_has_no_balance_that_its_release_wants(chan: Book) -> None:
+    before = sql(DEADLOCKS)
+    hold = one(chan, "1.00")
+
+    def post() -> str:
+        legs = (posting.debit(cash(CHAN), Decimal("1.00")), posting.credit(BANK, Decimal("1.00")))
+        request = posting.JournalRequest("s1", "settlement", legs, value_on=DAY, hold=hold.pk)
+        return outcome(lambda: posting.post(chan, request, actor="ops"))
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            sql("SELECT 1 FROM ledger_hold WHERE id = %s FOR NO KEY UPDATE", hold.pk)
+            waiting = pool.submit(in_thread(post))
+            time.sleep(0.4)
+            holds.release(hold, actor="lam", reason="Withdrawn")
+        assert waiting.result(timeout=5) == HoldNotOpen.code
+    assert sql(DEADLOCKS) == before
+
+
 def test_groups_over_the_same_accounts_in_opposite_orders_never_deadlock(chan: Book) -> None:
     before = sql(DEADLOCKS)
 
