@@ -8,6 +8,6 @@ LAW = Path(__file__).parent.parent / "sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ledger", "0013_holds_named_in_order")]
+    dependencies = [("ledger", "0014_as_of")]
 
     operations = [sql_file(LAW / "period_isolation.sql")]
