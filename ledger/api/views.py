@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
@@ -57,14 +57,7 @@ class JournalView(Detail, BookView):
     lookup_url_kwarg = "id"
 
     def for_book(self, book: Book | None) -> QuerySet[Journal]:
-        return kept_in(
-            Journal.objects.prefetch_related(
-                Prefetch("entries", Entry.objects.order_by("position")),
-                "entries__account__asset",
-                "entries__account__location",
-            ),
-            book,
-        )
+        return kept_in(Journal.objects.with_entries(), book)
 
 
 @extend_schema_view(get=extend_schema(operation_id="listAccounts", tags=TAGS))

@@ -9,6 +9,13 @@ from ledger.core.ids import uuid7
 from ledger.core.models.event import CurrentTransactionId, TransactionId
 
 
+class JournalQuerySet(models.QuerySet["Journal"]):
+    def with_entries(self) -> JournalQuerySet:
+        """Fetch the entries too, in the order in which they were booked, with what their accounts are called by."""
+        entries = Entry.objects.order_by("position").select_related("account__asset", "account__location")
+        return self.prefetch_related(models.Prefetch("entries", entries))
+
+
 class Journal(models.Model):
     """A set of entries that was booked at once and never changes; corrections are new journals.
 
@@ -50,6 +57,8 @@ class Journal(models.Model):
         verbose_name=_("hold"),
     )
     transaction = TransactionId(db_default=CurrentTransactionId(), editable=False)
+
+    objects = JournalQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("journal")

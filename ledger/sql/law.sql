@@ -275,6 +275,7 @@ BEGIN
         OR n.balance + b.held_debit_atoms > b.ceiling_atoms
         OR b.freeze IN ('all', 'closed')
         OR (b.freeze <> 'none' AND (b.freeze = 'debit') = (n.amount > 0))
+     ORDER BY c.owner = '', c.id
      LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'entries do not continue the balances they move' USING ERRCODE = 'LB003';

@@ -80,9 +80,7 @@ class _Movement(ClientCommandView):
 
     def carry_out(self, target: Client, values: dict[str, Any], *, key: str) -> Journal:
         movement = type(self).service(client=target, key=key, actor=self.caller.actor, **values)
-        return Journal.objects.prefetch_related("entries__account__asset", "entries__account__location").get(
-            pk=movement.journal_id
-        )
+        return Journal.objects.with_entries().get(pk=movement.journal_id)
 
 
 @extend_schema_view(post=extend_schema(operation_id="depositCollateral", tags=["Collateral movements"]))

@@ -23,8 +23,8 @@ def test_a_deposit_of_bitcoin_is_booked_at_the_place_where_it_lies(house: House)
     assert journal["kind"] == "collateral_deposit"
     assert journal["value_on"] == "2026-04-02"
     assert [(e["role"], e["client"], e["location"], e["amount"]) for e in journal["entries"]] == [
-        ("client_collateral", "C001", "VATP", "-0.00000001"),
         ("custody", "", "VATP", "0.00000001"),
+        ("client_collateral", "C001", "VATP", "-0.00000001"),
     ]
     assert balances(house)["client_collateral", "BTC"] == "1.50000001"
 
