@@ -24,7 +24,7 @@ from ledger.core.errors import Invalid
 
 from .as_of import check_block
 from .models import Account
-from .models.account import UNBOUNDED_ROLES
+from .slots import slots_of
 
 LINES_PER_PAGE_MAX: Final = 5_000
 _BEFORE_ALL: Final = date(1, 1, 2)
@@ -85,7 +85,13 @@ def open_statement(
         check_block(account.book, known_at)
     with connection.cursor() as cursor:
         cursor.execute(
-            _BOUNDS, {"accounts": slots_of(account), "first": first_on, "last": last_on, "block": known_at}
+            _BOUNDS,
+            {
+                "accounts": sorted(slots_of(account).values_list("pk", flat=True)),
+                "first": first_on,
+                "last": last_on,
+                "block": known_at,
+            },
         )
         rows = cursor.fetchall()
     return Statement(
@@ -97,20 +103,6 @@ def open_statement(
         opening_atoms=int(sum(row[2] for row in rows)),
         closing_atoms=int(sum(row[3] for row in rows)),
     )
-
-
-def slots_of(account: Account) -> list[int]:
-    """Return the accounts that are one to people: all slots of a house account, else the account itself."""
-    if account.role not in UNBOUNDED_ROLES:
-        return [account.pk]
-    same = Account.objects.filter(
-        book_id=account.book_id,
-        owner=account.owner,
-        role=account.role,
-        asset_id=account.asset_id,
-        location=account.location,
-    )
-    return list(same.order_by("pk").values_list("pk", flat=True))
 
 
 def read_lines(statement: Statement, *, after: Place | None = None, limit: int) -> list[Line]:

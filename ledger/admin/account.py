@@ -8,15 +8,18 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -35,6 +38,7 @@ from ledger.slots import slots_of
 
 from .scope import BookScope
 from .show import NOTHING, bound, link, link_to_list, units
+from .statement import statement_page
 
 HISTORY_ROWS_MAX: Final = 100
 
@@ -94,12 +98,12 @@ class AccountAdmin(BookScope):
                     ("standing", "held", "available"),
                     ("floor", "ceiling"),
                     ("limit", "limits"),
-                    "entries",
+                    "statement",
                 )
             },
         ),
     )
-    readonly_fields = ("standing", "held", "available", "floor", "ceiling", "entries", "limit", "limits")
+    readonly_fields = ("standing", "held", "available", "floor", "ceiling", "statement", "limit", "limits")
     actions_detail = ("ask_as_of", "propose_limit", "freeze_account", "close", "reopen")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
@@ -161,9 +165,27 @@ class AccountAdmin(BookScope):
     def limits(self, account: Account) -> SafeString:
         return link_to_list("ledger.accountlimit", account.limits.count(), account=account.pk)
 
-    @display(description=_("entries"))
-    def entries(self, account: Account) -> SafeString:
-        return link_to_list("ledger.entry", account.balance.version, account=account.pk)
+    @display(description=_("statement"))
+    def statement(self, account: Account) -> SafeString:
+        count = account.balance.version
+        words = ngettext("%(count)s entry", "%(count)s entries", count) % {"count": count}
+        address = reverse("admin:ledger_account_statement", args=[account.pk])
+        return format_html('<a href="{}" class="text-link">{}</a>', address, words)
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.statement_view)
+        return [
+            path("<int:object_id>/statement/", page, name="ledger_account_statement"),
+            *super().get_urls(),
+        ]
+
+    def statement_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+        """The account's statement, for those who may see its journals."""
+        if not request.user.has_perm("ledger.view_journal") or not self.has_view_permission(request):
+            raise PermissionDenied
+        account = get_object_or_404(self.get_queryset(request), pk=object_id)
+        context = self.admin_site.each_context(request) | {"opts": self.opts}
+        return statement_page(request, account, context, self.change_url(object_id))
 
     def has_ask_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return self.may(request, "ledger.view_account", object_id)

@@ -31,6 +31,7 @@ from .holds import (
 )
 from .posting import JournalBatchView, JournalListView, JournalPreviewView, JournalReversalView, LimitsView
 from .seal import BlockListView, JournalProofView
+from .statements import StatementCsvView, StatementPdfView, StatementView
 from .views import (
     AccountEntryListView,
     AccountListView,
@@ -58,6 +59,9 @@ urlpatterns = [
     path("period-changes/<int:id>", PeriodChangeView.as_view()),
     path("period-changes/<int:id>:approve", ApprovePeriodChangeView.as_view()),
     path("period-changes/<int:id>:reject", RejectPeriodChangeView.as_view()),
+    path("accounts/<int:id>/statement", StatementView.as_view()),
+    path("accounts/<int:id>/statement.csv", StatementCsvView.as_view()),
+    path("accounts/<int:id>/statement.pdf", StatementPdfView.as_view()),
     path("balances", BalanceListView.as_view()),
     path("holds", HoldListView.as_view()),
     path("holds/<uuid:id>", HoldView.as_view()),
