@@ -36,7 +36,7 @@ from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
 from . import calls
 from .accounts import Found, resolve
 from .batch import Batch
-from .models import Book, Journal, PostingKey
+from .models import Book, Journal
 from .refusals import (
     AccountClosed,
     AccountFrozen,
@@ -270,7 +270,7 @@ def reverse(
         raise Invalid(_("A reversal needs a reason."), field="reason", code="reason_required")
     legs = remaining(journal) if part is None else _opposite(journal, part)
     # Looked for last: whoever sent the same reversal a moment ago may have left nothing to take back.
-    known = Journal.objects.filter(book_id=journal.book_id, idempotency_key=key, reversal_of=journal).first()
+    known = Journal.objects.made_by(key, book=journal.book_id).filter(reversal_of=journal).first()
     if known is not None and part is None:
         legs = _legs_of(known)
     if not legs:
@@ -313,7 +313,7 @@ def _key_reused(book: Book, fault: Fault, requests: Iterable[JournalRequest]) ->
     """Name what differs: from the journal the key made, or between two requests of the refused batch."""
     key = fault.details()["key"]
     bodies = [body(request, merge(request)) for request in requests if request.key == key]
-    known = Journal.objects.filter(book=book, pk__in=_journal_of_key(book, key)).first()
+    known = Journal.objects.made_by(key, book=book).first()
     if known:
         bodies.insert(0, _recorded_body(known))
     names = {name for told in bodies for name in told}
@@ -328,11 +328,6 @@ def _key_reused(book: Book, fault: Fault, requests: Iterable[JournalRequest]) ->
         differing=differing,
         **({"journal": str(known.pk)} if known else {}),
     )
-
-
-def _journal_of_key(book: Book, key: str) -> list[UUID]:
-    known = PostingKey.objects.filter(book_id=book.pk, key=key).values_list("journal_id", flat=True)
-    return [journal_id for journal_id in known if journal_id]
 
 
 def _recorded_body(journal: Journal) -> dict[str, object]:

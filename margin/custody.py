@@ -157,9 +157,7 @@ def _journal_key(client: Client, kind: str, key: str) -> str:
 
 
 def _known(client: Client, kind: str, key: str) -> Journal | None:
-    return Journal.objects.filter(
-        book=client.broker.book, idempotency_key=_journal_key(client, kind, key)
-    ).first()
+    return Journal.objects.made_by(_journal_key(client, kind, key), book=client.broker.book).first()
 
 
 def _place(client: Client, code: str, quantity: Decimal) -> str:

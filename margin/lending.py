@@ -63,7 +63,7 @@ def repay(*, facility: Facility, amount: Decimal, key: str, actor: str) -> LoanM
     check_amount(amount)
     locked = _lock(facility)
     request_key = f"repayment:{locked.client.number}:{key}"
-    known = Journal.objects.filter(book=locked.client.broker.book, idempotency_key=request_key).first()
+    known = Journal.objects.made_by(request_key, book=locked.client.broker.book).first()
     legs = _repayment_legs(locked, amount) if known is None else _legs_told_again(known, locked, amount)
     posted = _post(locked, request_key, "repayment", legs, cause="", actor=actor)
     return _movement(locked, posted, LoanMovement.Kind.REPAYMENT, amount, purpose="", actor=actor)
@@ -106,13 +106,13 @@ def _lock(facility: Facility) -> Facility:
 
 
 def _is_known(facility: Facility, key: str) -> bool:
-    return Journal.objects.filter(book=facility.client.broker.book, idempotency_key=key).exists()
+    return Journal.objects.made_by(key, book=facility.client.broker.book).exists()
 
 
 def _post(
     facility: Facility, key: str, kind: str, legs: tuple[Leg, ...], *, cause: str, actor: str
 ) -> Posted:
-    known = Journal.objects.filter(book=facility.client.broker.book, idempotency_key=key).first()
+    known = Journal.objects.made_by(key, book=facility.client.broker.book).first()
     request = JournalRequest(
         key=key,
         kind=kind,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -8,8 +10,16 @@ from ledger.core.fields import AtomsField
 from ledger.core.ids import uuid7
 from ledger.core.models.event import CurrentTransactionId, TransactionId
 
+from .book import Book
+
 
 class JournalQuerySet(models.QuerySet["Journal"]):
+    def made_by(self, key: str, *, book: Any = None) -> JournalQuerySet:
+        """Keep the journal that an idempotency key made, in `book` or in any; found along the keys, not the months."""
+        books = Book.objects.values_list("pk", flat=True) if book is None else [book]
+        keys = PostingKey.objects.filter(book__in=list(books), key=key)
+        return self.filter(pk__in=list(keys.exclude(journal=None).values_list("journal_id", flat=True)))
+
     def with_entries(self) -> JournalQuerySet:
         """Fetch the entries too, in the order in which they were booked, with what their accounts are called by."""
         entries = Entry.objects.order_by("position").select_related("account__asset", "account__location")
