@@ -147,10 +147,10 @@ def pdf(statement: Statement) -> bytes:
         canvas.setStrokeColor(colors.HexColor("#c9ced6"))
         canvas.line(15 * mm, 13 * mm, A4[0] - 15 * mm, 13 * mm)
         said = _("Printed %(moment)s") % {"moment": printed}
-        canvas.setFont(_font(said), 7.5)
+        canvas.setFont(_font(said), 8)
         canvas.drawString(15 * mm, 9 * mm, said)
         page = _("Page %(number)s") % {"number": canvas.getPageNumber()}
-        canvas.setFont(_font(page), 7.5)
+        canvas.setFont(_font(page), 8)
         canvas.drawRightString(A4[0] - 15 * mm, 9 * mm, page)
 
     document.build(story, onFirstPage=foot, onLaterPages=foot)
@@ -214,7 +214,7 @@ def _table(statement: Statement, lines: list[Line]) -> LongTable:
         TableStyle(
             [
                 ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#eef2f5")),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.4, ink),
+                ("LINEBELOW", (0, 0), (-1, -1), 1, ink),
                 ("LINEABOVE", (0, -1), (-1, -1), 1, colors.HexColor("#5b6472")),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
                 ("LEFTPADDING", (0, 0), (-1, -1), 3),
@@ -241,7 +241,7 @@ def _edge(statement: Statement, words: str, day: Any, atoms: int) -> list[Any]:
 
 
 def _cell(
-    text: str, *, size: float = 8, leading: float = 0, colour: str = "#1d2430", is_right: bool = False
+    text: str, *, size: int = 8, leading: int = 0, colour: str = "#1d2430", is_right: bool = False
 ) -> Paragraph:
     style = ParagraphStyle(
         "cell",
