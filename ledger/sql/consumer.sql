@@ -1,6 +1,6 @@
 -- Readers of the outbox.
 --
---   L30  a reader's position only moves forward, and never to a transaction that is as young as the oldest one still open:
+--   L32  a reader's position only moves forward, and never to a transaction that is as young as the oldest one still open:
 --        what that one writes would be passed over
 
 CREATE OR REPLACE FUNCTION ledger_consumer_law() RETURNS trigger LANGUAGE plpgsql AS $$

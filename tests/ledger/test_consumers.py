@@ -260,7 +260,7 @@ def test_the_relay_serves_all_who_registered_and_one_that_fails_stops_no_other(m
     assert "out of order" in Consumer.objects.get(name="failing").last_error
 
 
-def test_l30_a_position_moved_back_or_past_what_is_open() -> None:
+def test_l32_a_position_moved_back_or_past_what_is_open() -> None:
     happen("a")
     drain()
     there = position_of("reader")
