@@ -15,8 +15,14 @@ import pytest
 
 from deploy.embedded.temporary import TemporaryServers
 
-# A test database is thrown away: speed, not survival of a power cut.
-_HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+# A test database is thrown away: speed, not survival of a power cut, and nobody else in it when it is dropped.
+_HASTE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "60",
+}
 
 _key = pytest.StashKey[TemporaryServers]()
 
