@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from ledger.core.errors import Conflict
+from ledger.core.errors import Conflict, Refusal
 from ledger.core.events import record_event
 from ledger.models import Balance, Book, CorporateAction, Entitlement, Role
-from ledger.posting import JournalRequest, Posted, Refused, post_each
+from ledger.posting import JournalRequest, Posted, Refused, post_batch, post_each
 
 from . import templates
 from .proposals import TOPIC
@@ -57,13 +57,41 @@ def _batch(action_id: int, book: Book, status: str, after: int, actor: str) -> i
         results |= _bound_by_holds(action, rows)
     requests = _requests(action, [row for row in rows if row.pk not in results], status)
     wanted = {pk: request for pk, request in requests.items() if request is not None}
-    posted = post_each(book, list(wanted.values()), actor=actor, keeps_refusals=False)
-    results |= dict(zip(wanted, posted, strict=True))
+    results |= zip(wanted, _post(book, list(wanted.values()), actor=actor), strict=True)
     for row in rows:
         _take_in(row, results.get(row.pk), status, action, actor)
-    fields = ["status", "journal_id", "payment_id", "held_up_by"]
-    Entitlement.objects.bulk_update(rows, fields, batch_size=ROWS_PER_BATCH)
+    _write(rows)
     return rows[-1].account_id if rows else None
+
+
+def _post(book: Book, requests: Sequence[JournalRequest], *, actor: str) -> Sequence[Posted | Refused]:
+    """Post all at once, which opens new accounts together; where the law refuses any, each on its own."""
+    try:
+        return post_batch(book, requests, actor=actor)
+    except Refusal:
+        # What is refused now is tried again under the same key.
+        return post_each(book, requests, actor=actor, keeps_refusals=False)
+
+
+def _write(rows: Sequence[Entitlement]) -> None:
+    """Keep how far rows have come, in one statement of a fixed size."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE ledger_entitlement e
+               SET status = r.status, held_up_by = r.held_up_by, journal_id = r.journal, payment_id = r.payment
+              FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::uuid[])
+                   AS r(id, status, held_up_by, journal, payment)
+             WHERE e.id = r.id
+            """,
+            [
+                [row.pk for row in rows],
+                [row.status for row in rows],
+                [row.held_up_by for row in rows],
+                [row.journal_id for row in rows],
+                [row.payment_id for row in rows],
+            ],
+        )
 
 
 def _requests(

@@ -58,7 +58,7 @@ def bonus() -> CorporateAction:
 def run_until_killed(action: CorporateAction, call: int) -> None:
     """Carry an action out in a process that dies when it posts for the time `call`."""
     calls = count(1)
-    post = bookkeeping.post_each
+    post = bookkeeping.post_batch
 
     def dying(*arguments: Any, **options: Any) -> Any:
         if next(calls) == call:
@@ -66,7 +66,7 @@ def run_until_killed(action: CorporateAction, call: int) -> None:
         return post(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bookkeeping, "post_each", dying)
+        patch.setattr(bookkeeping, "post_batch", dying)
         with pytest.raises(Killed):
             carry_out(action=action)
 
