@@ -10,13 +10,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection
 
 from ledger.corporate_actions import bookkeeping
 from ledger.corporate_actions.actions import carry_out, progress_of
-from ledger.models import Book, CorporateAction, Journal
+from ledger.models import Book, CorporateAction, Entitlement, Journal
 from ledger.posting import Posted, post_batch
 from tests.ledger.books import move, pledge
+from tests.ledger.logins import ANALYST, WEB, application_as, make_logins, wait_for_their_end
 
 from .issuers import EX, announced, booked, findings, journals_of, on, shares, stand
 
@@ -156,4 +157,22 @@ def test_eight_workers_and_a_market_at_once_split_everything_once(holders: Book)
     after = stand(holders)
     assert after["custody 00700 CCASS"] == 5 * sum(101 + n for n in range(12))
     assert Journal.objects.filter(kind="split").count() == 12
+    assert findings() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_application_carries_actions_out_with_no_more_rights_than_it_has(holders: Book) -> None:
+    """Everything is done by the login that serves requests; that of an analyst is refused."""
+    split, paid = announced(ratio_new=5, ratio_old=1, reference="s"), dividend()
+    make_logins()
+    with application_as(WEB):
+        with on(EX):
+            assert carry_out(action=split).stage == "completed"
+        with on(PAY):
+            assert carry_out(action=paid).stage == "completed"
+    with application_as(ANALYST), pytest.raises(ProgrammingError, match="permission denied"):
+        Entitlement.objects.update(held_up_by="me")
+    wait_for_their_end()
+
+    assert stand(holders)["custody 00700 CCASS"] == 5 * sum(101 + n for n in range(12))
     assert findings() == []
