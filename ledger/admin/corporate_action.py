@@ -161,7 +161,7 @@ class CorporateActionAdmin(FourEyesAdmin):
         (None, {"fields": (("reference", "kind"), ("asset", "location"), "reason")}),
         (_("Shares"), {"fields": (("ratio_new", "ratio_old"), "other_asset")}),
         (_("Money"), {"fields": (("amount", "currency"), "fraction_price")}),
-        (_("Days"), {"fields": (("ex_on", "record_on", "pay_on"),)}),
+        (_("Days"), {"fields": ("ex_on", ("record_on", "pay_on"))}),
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

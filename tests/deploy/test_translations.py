@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from deploy.translations import LOCALE, compile_catalogues, messages, read
+from ledger.corporate_actions.proposals import Terms, propose
 from margin.calls import review_calls
 from margin.models import MarginCall
 from margin.valuations import run_valuation
@@ -139,6 +141,9 @@ def _english_afterwards() -> Iterator[None]:
         "admin:collateral_instrument_changelist",
         "admin:collateral_lendinghaircut_changelist",
         "admin:ledger_account_changelist",
+        "admin:ledger_corporateaction_changelist",
+        "admin:ledger_corporateaction_add",
+        "split",
         "call",
         "valuation",
         "facility",
@@ -151,9 +156,13 @@ def test_no_english_remains_on_a_page_in_chinese(page: str, v01_called: MarginCa
         "valuation": v01_called.valuation,
         "facility": v01_called.facility,
         "client": v01_called.facility.client,
+        "split": propose(
+            terms=Terms("2026-0403", "split", "00700", date(2026, 4, 3), ratio_new=5, ratio_old=1),
+            maker=user("wong"),
+        ),
     }
     row = rows.get(page)
-    address = reverse(f"admin:margin_{row._meta.model_name}_change", args=[row.pk]) if row else reverse(page)
+    address = reverse(f"admin:{row._meta.db_table}_change", args=[row.pk]) if row else reverse(page)
     browser = Browser()
     browser.force_login(user("mei", is_superuser=True))
 
