@@ -110,7 +110,7 @@ def test_a_longer_list_costs_no_more_queries(lam: Client, books: Book, model: ty
     assert cost() == short
 
 
-def test_an_account_shows_what_stands_there_in_units_and_leads_to_its_entries(
+def test_an_account_shows_what_stands_there_in_units_and_leads_to_its_statement(
     lam: Client, books: Book
 ) -> None:
     account = Account.objects.get(pk=account_id(books, cash(CHAN)))
@@ -118,11 +118,10 @@ def test_an_account_shows_what_stands_there_in_units_and_leads_to_its_entries(
     text = read(lam, page(Account, "change", account.pk))
 
     assert "1,234,567.00" in text
-    statement = f"{page(Entry, 'changelist')}?account={account.pk}"
+    statement = page(Account, "statement", account.pk)
     assert statement in text
-    lines = read(lam, statement)
-    assert "1,234,567.50" in lines
-    assert lines.index("0.50") < lines.index("1,234,567.50")
+    lines = read(lam, f"{statement}?first=2022-05-01&last=2022-05-31")
+    assert lines.index("1,234,567.50") < lines.index("1,234,567.00")
     assert "BTC" not in lines
 
 
