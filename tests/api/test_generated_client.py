@@ -25,7 +25,11 @@ from .test_schema import COMMITTED
 def lombard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The generated package, importable for the length of a test."""
     config = tmp_path / "config.yaml"
-    config.write_text("post_hooks: []\npackage_name_override: lombard_client\n")
+    # The generator knows a file only as a stream of octets.
+    config.write_text(
+        "post_hooks: []\npackage_name_override: lombard_client\n"
+        "content_type_overrides:\n  application/pdf: application/octet-stream\n"
+    )
     done = subprocess.run(
         [
             Path(sys.executable).with_name("openapi-python-client"),
