@@ -22,10 +22,11 @@ from collateral.models import Instrument, Price
 from collateral.prices import PriceState
 from ledger.core import clock
 from ledger.core.calendars import OutsideCalendar
+from ledger.core.charts import Chart, Series
 from ledger.core.decimals import CONTEXT, ZERO, round_half_up
 from ledger.core.models import Event
 from margin.admin.call import deadline_badge
-from margin.admin.panel import Chart, Column, Series, Table, Tile
+from margin.admin.panel import Column, Table, Tile
 from margin.admin.scope import broker_of
 from margin.admin.show import call_badge, link, list_of, moment, money, page_of, percent, sale_badge
 from margin.exposure import AT_WORK, Band, Exposure, LoanDay, StalePrice, exposure, stale_prices

@@ -123,7 +123,7 @@ def read_lines(statement: Statement, *, after: Place | None = None, limit: int) 
     }
     asked["bound_on"], asked["bound_version"] = _bound(asked)
     with connection.cursor() as cursor:
-        cursor.execute(_LINES, asked)
+        cursor.execute(_LINES.replace("UNSEALED", _UNSEALED), asked)
         rows = cursor.fetchall()
     balance = after.balance_atoms if after else statement.opening_atoms
     lines = []
@@ -142,6 +142,40 @@ def every_line(statement: Statement) -> Iterator[Line]:
         if len(lines) < LINES_PER_PAGE_MAX:
             return
         place = lines[-1].place
+
+
+def balances_by_day(statement: Statement) -> list[tuple[date, int]]:
+    """Return what stood at the end of each value date on which something moved, in order; atoms debit positive.
+
+    Reads the days that the seal keeps and not their entries, but for a day of which the statement holds a part only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _MOVED.replace("UNSEALED", _UNSEALED),
+            {
+                "accounts": list(statement.versions),
+                "tops": list(statement.versions.values()),
+                "book": statement.account.book_id,
+                "block": statement.known_at,
+                "first": statement.first_on,
+                "last": statement.last_on,
+            },
+        )
+        rows = cursor.fetchall()
+    balance = statement.opening_atoms
+    days = []
+    for value_on, moved in rows:
+        balance += int(moved)
+        days.append((value_on, balance))
+    return days
+
+
+def newest_value_date(statement: Statement) -> date | None:
+    """Return the value date of what was booked last on the account, whenever that is; None if nothing ever was."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [list(statement.versions)])
+        found = cursor.fetchone()
+    return found[0] if found else None
 
 
 def _bound(asked: dict[str, Any]) -> tuple[date | None, int]:
@@ -188,6 +222,23 @@ SELECT d.value_on, d.first_version, d.last_version, d.entry_count, a.top
  LIMIT %(rows)s
 """
 
+# What is committed and in no block yet, of the `asked` accounts and past the transactions that are `sealed`; stands where
+# the queries below say UNSEALED.
+_UNSEALED: Final = """
+    SELECT u.* FROM asked a
+      LEFT JOIN LATERAL (SELECT d.known_entries AS entries FROM ledger_balance_day d WHERE d.account_id = a.id
+                          ORDER BY d.block DESC LIMIT 1) known ON true
+      CROSS JOIN LATERAL (
+        SELECT j.value_on, e.version, e.account_id, j.id, j.booked_at, j.kind, j.cause, j.narrative, e.amount_atoms
+          FROM ledger_entry e
+         CROSS JOIN LATERAL (SELECT * FROM ledger_journal WHERE id = e.journal_id OFFSET 0) j
+         WHERE %(block)s::bigint IS NULL AND e.account_id = a.id AND j.transaction >= (SELECT below FROM sealed)
+         ORDER BY e.version DESC
+         LIMIT (SELECT greatest(b.version - coalesce(known.entries, 0), 0) FROM ledger_balance b
+                 WHERE b.account_id = a.id)) u
+     WHERE u.value_on BETWEEN %(first)s AND %(last)s AND u.version <= a.top
+"""
+
 # Sealed versions are read in ranges that do not overlap, each from its beginning and no further than the page is long; what
 # is not sealed is found from the newest version back, as `ledger_as_of` does. A journal is looked up for each entry, so
 # that one month is opened and none is read whole.
@@ -218,21 +269,46 @@ WITH asked AS MATERIALIZED (
            AND j.value_on = r.value_on AND j.transaction < (SELECT below FROM sealed)
          ORDER BY e.version LIMIT %(limit)s + 1) l
     UNION ALL
-    SELECT u.* FROM asked a
-      LEFT JOIN LATERAL (SELECT d.known_entries AS entries FROM ledger_balance_day d WHERE d.account_id = a.id
-                          ORDER BY d.block DESC LIMIT 1) known ON true
-      CROSS JOIN LATERAL (
-        SELECT j.value_on, e.version, e.account_id, j.id, j.booked_at, j.kind, j.cause, j.narrative, e.amount_atoms
-          FROM ledger_entry e
-         CROSS JOIN LATERAL (SELECT * FROM ledger_journal WHERE id = e.journal_id OFFSET 0) j
-         WHERE %(block)s::bigint IS NULL AND e.account_id = a.id AND j.transaction >= (SELECT below FROM sealed)
-         ORDER BY e.version DESC
-         LIMIT (SELECT greatest(b.version - coalesce(known.entries, 0), 0) FROM ledger_balance b
-                 WHERE b.account_id = a.id)) u
-     WHERE u.value_on BETWEEN %(first)s AND %(last)s AND u.version <= a.top
+    UNSEALED
 )
 SELECT value_on, version, account_id, id, booked_at, kind, cause, narrative, amount_atoms FROM found
  WHERE (value_on, version, account_id) > (%(on)s, %(version)s, %(account)s)
  ORDER BY value_on, version, account_id
  LIMIT %(limit)s
+"""
+
+# A day that was sealed while the statement is read may hold versions past its top: of those its entries are read.
+_MOVED: Final = """
+WITH asked AS MATERIALIZED (
+    SELECT a.id, CASE WHEN %(block)s::bigint IS NULL THEN a.top ELSE 9223372036854775807 END AS top
+      FROM unnest(%(accounts)s::bigint[], %(tops)s::bigint[]) AS a(id, top)
+), sealed AS MATERIALIZED (
+    SELECT coalesce((SELECT k.to_transaction FROM ledger_block k WHERE k.book_id = %(book)s ORDER BY k.number DESC LIMIT 1),
+                    '0'::xid8) AS below
+), days AS MATERIALIZED (
+    SELECT d.*, a.top FROM asked a JOIN ledger_balance_day d ON d.account_id = a.id
+     WHERE d.value_on BETWEEN %(first)s AND %(last)s AND d.block <= coalesce(%(block)s::bigint, 9223372036854775807)
+       AND d.first_version <= a.top
+), moved AS (
+    SELECT d.value_on, d.delta_atoms AS atoms FROM days d WHERE d.last_version <= d.top
+    UNION ALL
+    SELECT d.value_on, e.amount_atoms
+      FROM days d
+      JOIN ledger_block k ON k.book_id = %(book)s AND k.number = d.block
+      JOIN ledger_entry e ON e.account_id = d.account_id AND e.version BETWEEN d.first_version AND d.top
+     CROSS JOIN LATERAL (SELECT * FROM ledger_journal WHERE id = e.journal_id OFFSET 0) j
+     WHERE d.last_version > d.top AND j.value_on = d.value_on
+       AND j.transaction >= k.from_transaction AND j.transaction < k.to_transaction
+    UNION ALL
+    SELECT u.value_on, u.amount_atoms FROM (UNSEALED) u
+)
+SELECT value_on, sum(atoms) FROM moved GROUP BY value_on ORDER BY value_on
+"""
+
+_NEWEST: Final = """
+SELECT j.value_on
+  FROM unnest(%s::bigint[]) AS a(id)
+ CROSS JOIN LATERAL (SELECT e.journal_id FROM ledger_entry e WHERE e.account_id = a.id ORDER BY e.version DESC LIMIT 1) e
+  JOIN ledger_journal j ON j.id = e.journal_id
+ ORDER BY j.id DESC LIMIT 1
 """

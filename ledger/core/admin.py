@@ -82,6 +82,11 @@ def show_quantity(amount: Any, places: int) -> str:
     return format_quantity(amount, places, get_language() or "en")
 
 
+def reader_language() -> str:
+    """The reader's language as browsers name it."""
+    return "zh-Hant-HK" if (get_language() or "en").startswith("zh") else "en-HK"
+
+
 class HouseAdmin(ModelAdmin):
     """What every admin of the house has in common. Rows are never deleted by hand."""
 

@@ -17,12 +17,13 @@ from unfold.enums import ActionVariant
 
 from ledger.core import clock
 from ledger.core.admin import ReadOnlyAdmin, carry_out, dialog
+from ledger.core.charts import Chart, Series
 from ledger.core.decimals import round_half_up
 from margin.lending import drawdown, repay
 from margin.models import Client, Facility, InterestAccrual, LoanMovement, MarginCall, Valuation
 
 from .movements import MOVEMENTS_MENU, DrawdownForm, MovementButtons, RepaymentForm, actor, inputs
-from .panel import Chart, Column, Panel, Series, Table, Tile
+from .panel import Column, Panel, Table, Tile
 from .show import call_badge, level_badge, link, list_of, moment, money, page_of, percent, time_left
 from .timeline import timeline
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,8 +9,9 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
+from ledger.core.charts import Chart
+
 from .scope import BrokerScope
-from .show import language
 
 ROWS_SHOWN_MAX: Final = 50
 
@@ -48,79 +48,6 @@ class Table:
     def rows(self) -> list[list[tuple[object, Column]]]:
         """Each cell beside its column."""
         return [list(zip(row, self.columns, strict=True)) for row in self.cells]
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    label: object
-    values: Sequence[object]
-    colour: str | Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A bar or line chart; values are decimal text, so that nothing passes through a float on our side.
-
-    `links` leads from each bar to the rows it counts.
-    """
-
-    title: object
-    kind: str
-    labels: Sequence[str]
-    series: Sequence[Series]
-    unit: object = ""
-    links: Sequence[tuple[object, str]] = ()
-
-    @property
-    def data(self) -> str:
-        return json.dumps(
-            {
-                "labels": list(self.labels),
-                "datasets": [
-                    {
-                        "label": str(one.label),
-                        "data": [None if value is None else str(value) for value in one.values],
-                        "borderColor": one.colour,
-                        "backgroundColor": one.colour,
-                        "borderRadius": 4,
-                        "maxBarThickness": 56,
-                        "borderWidth": 0 if self.kind == "bar" else 2,
-                        "pointRadius": 0,
-                        "pointHitRadius": 12,
-                        "tension": 0.25,
-                    }
-                    for one in self.series
-                ],
-            }
-        )
-
-    @property
-    def options(self) -> str:
-        ticks = {"color": "#9ca3af", "maxTicksLimit": 8}
-        return json.dumps(
-            {
-                "locale": language(),
-                "maintainAspectRatio": False,
-                "animation": False,
-                "interaction": {"mode": "index", "intersect": False},
-                "plugins": {
-                    "legend": {
-                        "display": len(self.series) > 1,
-                        "align": "end",
-                        "labels": {"color": "#9ca3af", "boxWidth": 10, "boxHeight": 10},
-                    }
-                },
-                "scales": {
-                    "x": {"grid": {"display": False}, "ticks": ticks},
-                    "y": {
-                        "beginAtZero": True,
-                        "grid": {"color": "#9ca3af"},
-                        "border": {"display": False},
-                        "ticks": ticks | {"precision": 0, "format": {"notation": "compact"}},
-                    },
-                },
-            }
-        )
 
 
 @dataclass(frozen=True, slots=True)

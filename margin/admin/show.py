@@ -14,7 +14,6 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from ledger.core.admin import show_quantity
@@ -146,8 +145,3 @@ def time_left(due_at: datetime, now: datetime) -> str:
     else:
         span = _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
     return (_("%(span)s overdue") if is_past else _("%(span)s left")) % {"span": span}
-
-
-def language() -> str:
-    """The reader's language as browsers name it."""
-    return "zh-Hant-HK" if (get_language() or "en").startswith("zh") else "en-HK"

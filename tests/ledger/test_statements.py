@@ -16,7 +16,16 @@ from ledger.accounts import AccountKey
 from ledger.core.errors import Invalid
 from ledger.models import Account, Book, Entry
 from ledger.seal.sealer import seal_all
-from ledger.statements import Line, Place, Statement, every_line, open_statement, read_lines
+from ledger.statements import (
+    Line,
+    Place,
+    Statement,
+    balances_by_day,
+    every_line,
+    newest_value_date,
+    open_statement,
+    read_lines,
+)
 
 from .books import BANK, DAY, account_id, cash, cash_in, cash_out, move, sql
 
@@ -48,6 +57,11 @@ def seal() -> None:
     list(seal_all())
 
 
+def ends(lines: list[Line]) -> list[tuple[date, int]]:
+    """What the last line of each value date leaves."""
+    return list({line.place.value_on: line.balance_atoms for line in lines}.items())
+
+
 def on(day: int) -> date:
     return date(2022, 5, day)
 
@@ -75,12 +89,16 @@ def test_the_statement_of_ms_chan_in_may(book: Book) -> None:
     known = open_statement(account(book, cash(CHAN)), first_on=on(2), last_on=on(29), known_at=1)
     assert (known.opening_atoms, known.closing_atoms) == (-10_000, -10_450)
     assert [narrative for _on, narrative, *_rest in told(paged(known, 1))] == ["tenth", "fee"]
+    assert balances_by_day(statement) == [(on(10), -10_700), (on(11), -10_800), (on(12), -10_550)]
+    assert balances_by_day(known) == [(on(10), -10_700), (on(12), -10_450)]
+    assert newest_value_date(statement) == on(30)
 
 
 @pytest.mark.django_db
 def test_an_account_without_lines(book: Book) -> None:
     statement = open_statement(account(book, cash(CHAN)), first_on=on(1), last_on=on(31))
     assert (statement.opening_atoms, statement.closing_atoms, read_lines(statement, limit=10)) == (0, 0, [])
+    assert (balances_by_day(statement), newest_value_date(statement)) == ([], None)
     with pytest.raises(Invalid) as refused:
         open_statement(account(book, cash(CHAN)), first_on=on(2), last_on=on(1))
     assert (refused.value.field, refused.value.reason) == ("to", "out_of_range")
@@ -118,6 +136,7 @@ def test_pages_fit_together_whatever_is_booked_and_sealed_meanwhile(book: Book) 
         seal()
 
     assert paged(statement, 2, meanwhile) == whole
+    assert balances_by_day(statement) == ends(whole)
     assert whole[-1].balance_atoms == statement.closing_atoms == -1_200
 
 
@@ -168,6 +187,7 @@ def test_opening_plus_lines_is_closing_and_pages_are_the_whole(
 
     lines = paged(statement, size)
     assert lines == list(every_line(statement))
+    assert balances_by_day(statement) == ends(lines)
     assert statement.opening_atoms + sum(line.amount_atoms for line in lines) == statement.closing_atoms
     assert [line.balance_atoms for line in lines[-1:]] in ([], [statement.closing_atoms])
     slots = list(statement.versions)
