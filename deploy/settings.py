@@ -329,5 +329,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # Tells glyph by glyph what a statement says.
+        "fontTools": {"handlers": [], "level": "WARNING", "propagate": True},
     },
 }

@@ -24,7 +24,8 @@ from ledger.core.errors import Refusal
 from ledger.models import Account
 from ledger.requests import AccountKey
 from ledger.statement_cursors import read_cursor, write_cursor
-from ledger.statement_files import csv_response, pdf_response, sides, units
+from ledger.statement_files import csv_response, sides, units
+from ledger.statement_pdf import pdf_response
 from ledger.statements import (
     Line,
     Statement,

@@ -24,7 +24,8 @@ from ledger.core.api.requests import refuse_parameter
 from ledger.core.decimals import plain
 from ledger.models import Account, Book
 from ledger.statement_cursors import read_cursor, write_cursor
-from ledger.statement_files import csv_response, pdf_response, sides, units
+from ledger.statement_files import csv_response, sides, units
+from ledger.statement_pdf import pdf_response
 from ledger.statements import Statement, open_statement, read_lines
 
 from .serializers import AccountSerializer

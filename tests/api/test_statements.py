@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from datetime import date
-from io import StringIO
+from io import BytesIO, StringIO
 
 import pytest
 from django.utils import translation
+from pypdf import PageObject, PdfReader
 
+from ledger.embedded_fonts import FACE, SIMPLIFIED, font_of
 from ledger.models import Account, Asset
 from ledger.seal.sealer import seal_all
 from ledger.statement_cursors import write_cursor
-from ledger.statement_files import _font, csv_rows, pdf
+from ledger.statement_files import csv_rows
+from ledger.statement_pdf import pdf
 from ledger.statements import Place, open_statement
 from tests.builders import D, at, user
 
@@ -125,26 +128,55 @@ def test_csv_adds_up_and_holds_no_formula(house: House, cash: Account):
 
 
 def test_pdf_in_both_languages(house: House, cash: Account):
-    for language in ("en", "zh-hant"):
+    for language, words in (
+        ("en", ("Statement of account", "Opening balance", "100.00 HKD", "cash_deposit")),
+        ("zh-hant", ("對帳單", "期初結餘", "100.00 HKD", "第 1 頁")),
+    ):
         with translation.override(language):
             made = pdf(open_statement(cash, first_on=cash_day(), last_on=cash_day()))
-        assert made.startswith(b"%PDF-")
-        assert (b"MSung-Light" in made) == (b"UniCNS-UCS2-H" in made) == (language == "zh-hant")
+        [page] = PdfReader(BytesIO(made)).pages
+        text = page.extract_text()
+        assert [word for word in words if word not in text] == []
+        assert are_embedded(page) == {True}
     response = house.system.get(address(cash, ".pdf"), **PERIOD)
     assert response["Content-Type"] == "application/pdf"
 
 
+def are_embedded(page: PageObject) -> set[bool]:
+    fonts = [font.get_object() for font in page["/Resources"]["/Font"].values()]
+    return {"/FontFile2" in font.get("/FontDescriptor", {}) for font in fonts}
+
+
+def test_a_pdf_says_what_people_write_and_simplified_chinese_in_the_readers_own_font(
+    house: House, cash: Account
+):
+    poster = system_of(house.world.broker, may_post_journals=True)
+    for n, narrative in enumerate(("退回費用 for 鰂魚涌 & 深水埗", "嘅 <b>㗎</b> naïve 𨋢", "退回费用")):
+        legs = [
+            {"role": "house_capital", "asset": "HKD", "side": "debit", "quantity": f"{n + 1}.00"},
+            {
+                "role": "client_cash",
+                "asset": "HKD",
+                "client": "C001",
+                "side": "credit",
+                "quantity": f"{n + 1}.00",
+            },
+        ]
+        poster.post("journals", {"value_on": "2026-04-02", "narrative": narrative, "legs": legs})
+        [page] = PdfReader(BytesIO(pdf(open_statement(cash, first_on=cash_day(), last_on=cash_day())))).pages
+        assert are_embedded(page) == ({True} if n < 2 else {True, False})
+    text = page.extract_text()
+    assert "退回費用 for 鰂魚涌 & 深水埗" in text
+    assert "嘅 <b>㗎</b> naïve" in text
+
+
 def test_every_character_has_a_font():
-    assert [_font(text) for text in ("Fee", "退回費用", "费用", "1 – 2")] == [
-        "Helvetica",
-        "MSung-Light",
-        "STSong-Light",
-        "Helvetica",
-    ]
+    faces = [font_of(text) for text in ("", "Fee", "退回費用", "费用", "1 – 2", "𨋢", "ಠ")]
+    assert faces == [FACE, FACE, FACE, SIMPLIFIED, FACE, FACE, FACE]
 
 
 def test_a_pdf_has_its_limit(house: House, cash: Account, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ledger.statement_files.PDF_LINES_MAX", 3)
+    monkeypatch.setattr("ledger.statement_pdf.PDF_LINES_MAX", 3)
     told = problem(house.system.get(address(cash, ".pdf"), **PERIOD), 422, "statement_too_long")
     assert told["details"] == {"limit": 3}
 
