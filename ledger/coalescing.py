@@ -7,6 +7,8 @@ the lane idle goes at once.
 
 Each caller gets its own result, after the commit that holds it. One caller's refusal is no concern of the others
 (`posting.post_each_for`), and is kept under its key like that of any independent journal.
+
+`DESK` is the one of this process: the single journals that come over REST meet there.
 """
 
 from __future__ import annotations
@@ -43,14 +45,17 @@ class _Wish:
 
 
 class Coalescer:
-    """Shares commits among the threads of a process; keep one for the life of the process."""
+    """Shares commits among the threads of a process; keep one for the life of the process.
+
+    Its lanes start with the first journal, in each process anew: one that is forked inherits no threads.
+    """
 
     def __init__(self, *, lanes: int = LANES) -> None:
         self._lanes = lanes
-        self._begin()
+        self._process = 0
+        self._beginning = threading.Lock()
 
     def _begin(self) -> None:
-        self._process = os.getpid()
         self._has_work = threading.Condition()
         self._gathered: deque[_Wish] = deque()
         for number in range(self._lanes):
@@ -58,6 +63,7 @@ class Coalescer:
             threading.Thread(
                 target=_run_lane, args=(self._has_work, self._gathered), name=name, daemon=True
             ).start()
+        self._process = os.getpid()
 
     def post(self, book: Book, request: JournalRequest, *, actor: str) -> Posted:
         """Book one journal in a commit that others may share.
@@ -65,11 +71,19 @@ class Coalescer:
         Raises what :func:`ledger.posting.post` raises; a refusal is remembered under the key. Must be called outside a
         transaction: a shared commit cannot be undone by one of its callers.
         """
+        outcome = self.answer(book, request, actor=actor)
+        if isinstance(outcome, Refused):
+            raise outcome.refusal
+        return outcome
+
+    def answer(self, book: Book, request: JournalRequest, *, actor: str) -> Posted | Refused:
+        """Do what :meth:`post` does, and return a refusal with whether it was given before."""
         if connection.in_atomic_block:
             raise RuntimeError("a journal that shares its commit cannot be part of a transaction")
         if self._process != os.getpid():
-            # A forked process inherits no threads.
-            self._begin()
+            with self._beginning:
+                if self._process != os.getpid():
+                    self._begin()
         wish = _Wish(book, request, actor)
         with self._has_work:
             self._gathered.append(wish)
@@ -77,11 +91,12 @@ class Coalescer:
         wish.latch.acquire()
         if wish.error is not None:
             raise wish.error
-        if isinstance(wish.outcome, Refused):
-            raise wish.outcome.refusal
         if wish.outcome is None:
             raise TypeError("a caller was let go without a result")
         return wish.outcome
+
+
+DESK: Final = Coalescer()
 
 
 def _run_lane(has_work: threading.Condition, gathered: deque[_Wish]) -> None:

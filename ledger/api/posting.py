@@ -2,6 +2,10 @@
 
 A single journal is booked under the request's `Idempotency-Key`; the journals of a batch under the keys they carry, so a
 journal has one effect whatever batch or request brings it. Both are unique to the caller.
+
+The books keep the key of a single journal in the commit that books it, or the refusal it was given, and answer it from there
+ever after. So no reply is stored beside it, no request holds a transaction, and journals that come at the same time share
+one commit (`ledger/coalescing.py`).
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledger.balances import Standing
-from ledger.core.api.idempotent import idempotency_key_of
+from ledger.coalescing import DESK
+from ledger.core.api.idempotent import Known, idempotency_key_of
 from ledger.core.api.parsers import BODY_BYTES_MAX, StrictJSONParser
 from ledger.core.api.views import Asking, Commanding, Listing, SharedView
-from ledger.core.errors import Invalid, Refusal
-from ledger.models import Book, Journal
-from ledger.posting import post_each, reverse
+from ledger.core.errors import Invalid, KeyReused, Refusal
+from ledger.core.idempotency import key_reused
+from ledger.models import Book, Journal, PostingKey
+from ledger.posting import reverse
 from ledger.preview import Mode, Outlook, first_refused, post_as, preview
 from ledger.requests import ENTRIES_PER_JOURNAL_MAX, JOURNALS_PER_BATCH_MAX, JournalRequest, Refused
 
@@ -95,24 +101,46 @@ class JournalListView(Listing, Commanding, PostingView):
     """Journals, newest first; `client` keeps those that move an account of that client.
 
     A posted journal passes by the rules of lending: it needs an API key with the right to post journals, or a person with
-    that permission. It has its effect once per `Idempotency-Key`; a refusal is remembered too.
+    that permission.
+
+    The `Idempotency-Key` is the journal's own, so it means the same journal in a batch: it has its effect once, and a
+    refusal by the books is remembered too. A journal of an unknown client, asset or place leaves the key free.
     """
 
     serializer_class = JournalSerializer
     filterset_class = JournalFilter
     command_serializer_class = PostJournalSerializer
+    keeps_its_key = True
 
     def locate(self) -> Book:
         return self.book_required()
 
-    def carry_out(self, target: Book, values: dict[str, Any], *, key: str) -> Journal | Refusal:
+    def carry_out(self, target: Book, values: dict[str, Any], *, key: str) -> Journal | Refusal | Known:
         request = JournalRequest(key=self.key_of(idempotency_key_of(self.request)), **values)
         if strange := self.strangers_in([request]):
-            return strange[0]
-        [result] = post_each(target, [request], actor=self.caller.actor)
-        if isinstance(result, Refused):
-            return _at_the_leg(result.refusal, request)
-        return Journal.objects.get(pk=result.journal_id)
+            raise strange[0]
+        outcome = DESK.answer(target, request, actor=self.caller.actor)
+        if isinstance(outcome, Refused):
+            return self._refused(target, request, outcome)
+        journal = Journal.objects.get(pk=outcome.journal_id)
+        if not outcome.is_replay:
+            return journal
+        if journal.narrative != request.narrative:
+            # The books do not count it as part of the wish; whoever calls does.
+            raise key_reused(["narrative"])
+        return Known(journal)
+
+    def _refused(self, book: Book, request: JournalRequest, outcome: Refused) -> Refusal | Known:
+        """Return a refusal that the books keep under the key; raise one that left nothing there."""
+        refusal = outcome.refusal
+        if isinstance(refusal, KeyReused):
+            raise key_reused(refusal.details["differing"])
+        _at_the_leg(refusal, request)
+        if outcome.is_replay:
+            return Known(refusal)
+        if not PostingKey.objects.filter(book=book, key=request.key, journal=None).exists():
+            raise refusal
+        return refusal
 
 
 class _BatchView(PostingView):

@@ -4,14 +4,20 @@ The key is claimed in a commit of its own. The effect and its reply are then wri
 that holds the key's row lock, so a key without a reply had no effect and may be taken over at once, and
 a second caller who finds the row locked knows the first is still at work. Refusals are replies too: a
 retry of a refused command gets the same refusal.
+
+A command whose effect commits the key along with itself needs neither that claim nor a transaction around it, so it may
+share its commit with others: :func:`execute_by_own_key`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.db import OperationalError, transaction
@@ -79,19 +85,86 @@ def execute_once(
         return reply
 
 
+def execute_by_own_key(
+    *,
+    scope: str,
+    key: str,
+    route: str,
+    body: Any,
+    command: Callable[[], Reply],
+    refuse: Callable[[Refusal], Reply],
+) -> Reply:
+    """Run a `command` that itself has its effect once for (scope, key), and give every later caller the same reply.
+
+    The command commits the key with its effect and answers a known key as it did before, with `is_replay`, so it is
+    simply run again after whatever broke off. A refusal that it replies with is kept by it likewise; the body is written
+    down here afterwards, so that another one is told what differs. A refusal that it raises left nothing, and the key
+    stays free. Raises what :func:`execute_once` raises, :class:`InFlight` only while this process is at it: behind
+    another one the command waits for its commit.
+    """
+    digest = body_hash({"route": route, "body": body})
+    with _alone(scope, key):
+        record = Command.objects.filter(scope=scope, key=key).first()
+        if record is not None and record.body_hash != digest:
+            raise _key_reused(record, route, body)
+        if record is not None and record.response_status is not None:
+            return Reply(record.response_status, record.response_body, is_replay=True)
+        try:
+            reply = command()
+        except (InFlight, KeyReused):
+            raise
+        except Refusal as refusal:
+            return refuse(refusal)
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            kept = Command(scope=scope, key=key, route=route, body=body, body_hash=digest)
+            kept.received_at = clock.now()
+            kept.response_status, kept.response_body = reply.status, reply.body
+            Command.objects.bulk_create([kept], ignore_conflicts=True)
+        return reply
+
+
+_under_way: set[tuple[str, str]] = set()
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def _alone(scope: str, key: str) -> Iterator[None]:
+    """Be the only call of this process under the key, or raise :class:`InFlight`."""
+    with _one_at_a_time:
+        if (scope, key) in _under_way:
+            raise _in_flight()
+        _under_way.add((scope, key))
+    try:
+        yield
+    finally:
+        with _one_at_a_time:
+            _under_way.discard((scope, key))
+
+
+def _in_flight() -> InFlight:
+    return InFlight(_("A command with this idempotency key is being carried out."))
+
+
 def _lock(scope: str, key: str) -> Command:
     try:
         return Command.objects.select_for_update(nowait=True).get(scope=scope, key=key)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
             raise
-        raise InFlight(_("A command with this idempotency key is being carried out.")) from error
+        raise _in_flight() from error
 
 
 def _key_reused(record: Command, route: str, body: Any) -> KeyReused:
     differing = sorted(_differences(record.body, body))
     if record.route != route:
         differing.insert(0, "route")
+    return key_reused(differing)
+
+
+def key_reused(differing: list[str]) -> KeyReused:
+    """Say that a key came back with another command, naming the fields that differ as far as they are known."""
+    if not differing:
+        return KeyReused(_("This idempotency key was used before with another body."), differing=[])
     return KeyReused(
         _("This idempotency key was used before with another body; these differ: %(fields)s.")
         % {"fields": ", ".join(differing)},

@@ -11,8 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 
-from ledger import posting
-from ledger.api import posting as door
+from ledger import coalescing, posting
 from ledger.api.journal_bodies import BatchItemSerializer, _at_once
 from ledger.balances import holding
 from ledger.core.models import Command, Event
@@ -134,7 +133,7 @@ def test_a_bad_number_is_refused_by_field_and_rule(house: House, poster: Caller,
 
 
 def test_what_no_account_can_be_of_is_refused_at_its_leg(house: House, poster: Caller):
-    """These can be read, so the refusal is remembered; nothing else stays."""
+    """Nothing of it stays, and its key may be used again."""
     lost = [
         leg("debit", "1", "custody", "", asset="BTC", location="MOON"),
         leg("credit", "1", asset="BTC", location="MOON"),
@@ -343,7 +342,7 @@ def test_while_the_first_is_in_flight_the_second_is_told_to_wait(monkeypatch: py
     def slowly(*arguments: Any, **options: Any) -> Any:
         inside.set()
         assert go_on.wait(timeout=20)
-        return posting.post_each(*arguments, **options)
+        return posting.post_each_for(*arguments, **options)
 
     def first_call() -> None:
         try:
@@ -354,7 +353,7 @@ def test_while_the_first_is_in_flight_the_second_is_told_to_wait(monkeypatch: py
         finally:
             connection.close()
 
-    monkeypatch.setattr(door, "post_each", slowly)
+    monkeypatch.setattr(coalescing, "post_each_for", slowly)
     worker = threading.Thread(target=first_call)
     worker.start()
     assert inside.wait(timeout=20)

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from ledger import audit, posting
 from ledger.accounts import resolve
 from ledger.balances import holding
+from ledger.coalescing import Coalescer
 from ledger.core.idempotency import Reply, execute_once
 from ledger.models import Book, Journal
 from ledger.posting import Posted, Refused
@@ -147,6 +148,20 @@ def test_the_reply_to_a_commit_is_lost_and_the_retry_has_one_effect(
     assert set(booked.values()) == {row for row in told(answer) if "-" in row}
     assert (holding(book, cash(CHAN)), holding(book, cash(LEE))) == HELD[way]
     assert audit.run().findings == ()
+
+
+def test_the_reply_to_a_shared_commit_is_lost_and_its_caller_gets_the_journal(book: Book, wire: Wire) -> None:
+    desk = Coalescer()
+    # A replay, so that the lane's statement is prepared and the next one is a single message and a single reply.
+    desk.post(book, cash_in("d1", CHAN, "100.00"), actor="ops")
+    wire.cut_after(1, TO_CLIENT)
+
+    answer = desk.answer(book, cash_out("w1", CHAN, "10.00"), actor="ops")
+
+    assert wire.cuts == 1
+    assert isinstance(answer, Posted)
+    assert (answer.is_replay, journals()) == (True, {"w1": str(answer.journal_id)})
+    assert (holding(book, cash(CHAN)), holding(book, cash(LEE))) == HELD[single]
 
 
 @pytest.mark.parametrize("way", WAYS)

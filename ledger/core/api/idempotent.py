@@ -3,6 +3,8 @@
 The first call's reply is stored with its effect and given again to every retry, marked by the header
 `Idempotency-Replayed: true`; a refusal by the house is a reply like any other. What could not be read, what
 names nothing and what failed on our side is not stored, so the same key may be tried again.
+
+A command that keeps the key in what it writes stores no reply beside it: it answers a retry from there.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,7 +25,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledger.core.errors import Refusal
-from ledger.core.idempotency import Reply, execute_once
+from ledger.core.idempotency import Reply, execute_by_own_key, execute_once
 
 from . import problems
 from .callers import BROKER_PARAMETER, Caller, caller_of
@@ -61,20 +64,37 @@ def command_key(caller: Caller, key: str) -> str:
     return "api:" + hashlib.sha256(f"{caller.scope}\n{key}".encode()).hexdigest()
 
 
-def once(request: Request, key: str, carry_out: Callable[[str], Any], *, success: int) -> Response:
-    """Run `carry_out(command key)` once for the caller's `key` and answer with what it returned, as JSON.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier call came to: a result, or the refusal it was given."""
 
-    A refusal may be raised, which undoes what was written, or returned, which lets it stand.
+    outcome: Any
+
+
+def once(
+    request: Request,
+    key: str,
+    carry_out: Callable[[str], Any],
+    *,
+    show: Callable[[Any], Any],
+    success: int,
+    keeps_its_key: bool = False,
+) -> Response:
+    """Run `carry_out(command key)` once for the caller's `key` and answer with what it returned, shown as JSON.
+
+    A refusal may be raised, which undoes what was written, or returned, which lets it stand. With `keeps_its_key` what
+    is carried out has its effect once by itself and tells what was :class:`Known`; see :func:`execute_by_own_key`.
 
     Must be called outside a transaction. Raises what :func:`execute_once` raises.
     """
     caller = caller_of(request)
-    reply = execute_once(
+    execute = execute_by_own_key if keeps_its_key else execute_once
+    reply = execute(
         scope=caller.scope,
         key=key,
         route=_route(request),
         body=request.data,
-        command=lambda: _reply(carry_out(command_key(caller, key)), success),
+        command=lambda: _reply(carry_out(command_key(caller, key)), show, success),
         refuse=_refuse,
     )
     headers = {REPLAYED_HEADER: "true"} if reply.is_replay else {}
@@ -83,8 +103,10 @@ def once(request: Request, key: str, carry_out: Callable[[str], Any], *, success
     return Response(reply.body, status=reply.status, headers=headers)
 
 
-def _reply(result: Any, success: int) -> Reply:
-    return _refuse(result) if isinstance(result, Refusal) else Reply(success, _as_json(result))
+def _reply(result: Any, show: Callable[[Any], Any], success: int) -> Reply:
+    if isinstance(result, Known):
+        return replace(_reply(result.outcome, show, success), is_replay=True)
+    return _refuse(result) if isinstance(result, Refusal) else Reply(success, _as_json(show(result)))
 
 
 def _refuse(refusal: Refusal) -> Reply:

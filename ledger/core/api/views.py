@@ -29,8 +29,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from ledger.core.errors import Refusal
-
 from .callers import BROKER_PARAMETER, Caller, caller_of
 from .fields import CommandSerializer, accept
 from .idempotent import idempotency_key_of, once
@@ -184,6 +182,8 @@ class Commanding(ApiView):
     command_serializer_class: ClassVar[type[CommandSerializer]]
     reply_serializer_class: ClassVar[type[BaseSerializer[Any]] | None] = None
     success_status: ClassVar[int] = HTTPStatus.CREATED
+    # Whether what is carried out has its effect once by itself, with no reply stored beside it.
+    keeps_its_key: ClassVar[bool] = False
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         given_key = idempotency_key_of(request)
@@ -193,12 +193,14 @@ class Commanding(ApiView):
         if shown is None:
             raise TypeError(f"{type(self).__name__} does not say how its result is shown")
 
-        def carry_out(key: str) -> Any:
-            result = self.carry_out(target, values, key=key)
-            is_refused = isinstance(result, Refusal)
-            return result if is_refused else shown(result, context=self.get_serializer_context()).data
-
-        return once(request, given_key, carry_out, success=self.success_status)
+        return once(
+            request,
+            given_key,
+            lambda key: self.carry_out(target, values, key=key),
+            show=lambda result: shown(result, context=self.get_serializer_context()).data,
+            success=self.success_status,
+            keeps_its_key=self.keeps_its_key,
+        )
 
     def locate(self) -> Any:
         """Return what the command acts on; raises Http404 when the caller has no such thing."""
