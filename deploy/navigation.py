@@ -67,10 +67,13 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
         (
             ("margin.Broker", "domain"),
             ("margin.MarginPolicy", "rule"),
+            ("margin.Launch", "rocket_launch"),
+            ("margin.Outage", "power_off"),
             ("margin.RatePlan", "request_quote"),
             ("margin.ApiKey", "key"),
             ("margin.Staff", "badge"),
             ("core.CalendarDay", "calendar_month"),
+            ("core.SevereWeatherDay", "thunderstorm"),
             ("auth.User", "person"),
             ("auth.Group", "groups"),
         ),

@@ -269,6 +269,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "LoanMovementKind": "margin.models.LoanMovement.Kind",
         "LoanPurpose": "margin.models.LoanMovement.Purpose",
         "UtilisationLevel": "margin.models.valuation.Level",
+        "CallSecuredBy": "margin.models.CallDeadline.SecuredBy",
+        "CallClock": "margin.models.CallDeadline.Clock",
         "MarginCallStatus": "margin.models.MarginCall.Status",
         "ForcedSaleStatus": "margin.models.ForcedSale.Status",
         "SaleOrderStatus": "margin.models.SaleOrder.Status",

@@ -2,12 +2,11 @@
 
 Every step is found by a query and taken under the facility's row lock, so two runs at once give one call
 and a job that runs twice finds nothing left to do. States are those of `margin.states`; the database refuses
-others, keeps one call open per facility, and lets the amount and the due time of a call never change.
+others, keeps one call open per facility, and lets what a call demands change by its next version only.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -15,13 +14,13 @@ from django.db.models import Max, Q
 from moneyed import Money
 
 from ledger.core import clock
-from ledger.core.calendars import STATUTORY, business_deadline, get_calendar
 from ledger.core.decimals import CONTEXT, ZERO, round_up
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import Event
 
 from . import states
-from .models import Broker, Facility, ForcedSale, MarginCall, MarginPolicy, Valuation, ValuationRun
+from .due_times import due_time, first_version
+from .models import Broker, Facility, ForcedSale, MarginCall, Valuation, ValuationRun
 from .models.valuation import Level
 from .valuations import assess, latest, store
 
@@ -166,7 +165,6 @@ def _close_if_met(call: MarginCall, valuation: Valuation, actor: str) -> None:
 
 
 def _issue(facility: Facility, valuation: Valuation, actor: str) -> MarginCall:
-    policy = valuation.policy
     issued_at = clock.now()
     is_immediate = valuation.level == Level.IMMEDIATE
     last = MarginCall.objects.filter(facility=facility).aggregate(number=Max("number"))["number"] or 0
@@ -177,8 +175,9 @@ def _issue(facility: Facility, valuation: Valuation, actor: str) -> MarginCall:
         amount=Money(valuation.deficiency, facility.currency),
         is_immediate=is_immediate,
         issued_at=issued_at,
-        due_at=due_time(policy, issued_at),
+        due_at=due_time(valuation, issued_at),
     )
+    first_version(call)
     record_event(
         "margin.call.issued",
         call,
@@ -190,16 +189,6 @@ def _issue(facility: Facility, valuation: Valuation, actor: str) -> MarginCall:
     if is_immediate:
         transition(call, "reached_immediate", actor=actor, reason="immediate level", overdue_at=issued_at)
     return call
-
-
-def due_time(policy: MarginPolicy, issued_at: datetime) -> datetime:
-    """When a call issued now falls due: the policy's business days later at its cut-off (V26)."""
-    return business_deadline(
-        issued_at,
-        days=policy.deadline_business_days,
-        cutoff=policy.deadline_cutoff,
-        calendar=get_calendar(STATUTORY),
-    )
 
 
 @transaction.atomic

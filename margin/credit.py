@@ -63,11 +63,13 @@ def check_withdrawal(facility: Facility | None, *, asset: str, quantity: Decimal
 def check_drawdown(facility: Facility, *, amount: Decimal, purpose: str) -> None:
     """Refuse a drawdown beyond what collateral, limit and the rules on virtual assets allow.
 
-    Raises :class:`CreditRefused` with one of `facility_closed`, `credit_review_overdue`, `open_call`,
+    Raises :class:`CreditRefused` with one of `firm_not_live`, `facility_closed`, `credit_review_overdue`, `open_call`,
     `stale_price`, `beyond_effective_limit`, `securities_collateral_required`, and :class:`Forbidden`
     (`va_financing_not_permitted`). The facility is locked by the caller.
     """
     client = facility.client
+    if client.broker.went_live_at is None:
+        raise CreditRefused(_("This firm has not gone live."), code="firm_not_live")
     if facility.closed_on is not None:
         raise CreditRefused(_("This facility is closed."), code="facility_closed")
     if client.credit_review_due_on is None or client.credit_review_due_on < clock.today():

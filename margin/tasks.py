@@ -16,6 +16,7 @@ from ledger.core import clock
 
 from . import accrual
 from .calls import advance_due, review_calls
+from .due_times import heed_severe_weather
 from .models import Broker
 from .sales.execution import advance_sales
 from .sales.outcome import conclude
@@ -39,9 +40,13 @@ def value_accounts() -> None:
 
 @shared_task
 def advance_calls() -> None:
-    """Take calls past their due time and plan the sales of those that are overdue."""
+    """Take calls past their due time and plan the sales of those that are overdue.
+
+    A severe weather day is heeded first: nobody is late by a day that was none.
+    """
 
     def advance(broker: Broker) -> None:
+        heed_severe_weather(broker=broker)
         advance_due(broker=broker)
         plan_overdue(broker=broker)
 

@@ -21,8 +21,9 @@ from ledger.models import Asset, Location
 from margin.brokers import open_broker
 from margin.clients import approve_va_financing, open_client, open_facility
 from margin.custody import deposit_collateral
+from margin.golive import approve_launch, propose_launch
 from margin.lending import drawdown
-from margin.models import Broker, Client, Facility, MarginPolicy, RatePlan
+from margin.models import Broker, CallDeadline, Client, Facility, MarginPolicy, RatePlan
 
 D = Decimal
 
@@ -58,7 +59,10 @@ def security(code: str, name: str, board_lot: int, *, is_stamp_dutiable: bool = 
 
 
 def margin_policy(broker: Broker, **changes: object) -> MarginPolicy:
-    """Approve a policy: warn 85%, call above 100%, sell at once from 130%, back to 100%, due T+1 at 15:00."""
+    """Approve a policy: warn 85%, call above 100%, sell at once from 130%, back to 100%, due T+1 at 15:00.
+
+    Coins keep to business days here too, so that the examples of regulation.md come out.
+    """
     policy = MarginPolicy.objects.create(
         **{
             "broker": broker,
@@ -70,6 +74,7 @@ def margin_policy(broker: Broker, **changes: object) -> MarginPolicy:
             "minimum_call": D("0"),
             "deadline_business_days": 1,
             "deadline_cutoff": time(15),
+            "outage_grace_minutes": 120,
             "automatic_release_limit": D("0"),
             "price_band": D("0.10"),
             "securities_share_minimum": D("0.20"),
@@ -78,7 +83,20 @@ def margin_policy(broker: Broker, **changes: object) -> MarginPolicy:
             **changes,
         }
     )
+    CallDeadline.objects.create(
+        policy=policy,
+        secured_by=CallDeadline.SecuredBy.VIRTUAL_ASSETS,
+        calendar=CallDeadline.Clock.STATUTORY,
+        business_days=policy.deadline_business_days,
+        cutoff=policy.deadline_cutoff,
+    )
     return approve(policy, checker=user("lee"), topic="margin.policy.approved")
+
+
+def launch(broker: Broker) -> None:
+    """Let a firm that lacks nothing go live."""
+    approve_launch(propose_launch(broker=broker, maker=user("wong")), checker=user("lee"))
+    broker.refresh_from_db()
 
 
 @dataclass
@@ -188,6 +206,7 @@ def harbour(*, since: str = "2026-03-20 09:00", policy: dict[str, object] | None
             excess_rate_per_annum=D("0.08"),
         )
         margin_policy(broker, **(policy or {}))
+        launch(broker)
         record_rate(
             base="USD",
             quote="HKD",

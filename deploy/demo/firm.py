@@ -21,13 +21,14 @@ from collateral.price_policies import approve_price_policy, propose_price_policy
 from deploy.demo import market
 from ledger.accounts import AccountKey
 from ledger.core import clock
-from ledger.core.approvals import approve, propose
 from ledger.core.calendars import load_calendars
 from ledger.core.clock import HONG_KONG
 from ledger.models import Asset, Location, Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.brokers import open_broker
-from margin.models import Broker, MarginPolicy, RatePlan
+from margin.golive import approve_launch, propose_launch
+from margin.models import Broker, CallDeadline, RatePlan
+from margin.policies import approve_policy, propose_policy
 from margin.staff import assign_staff
 
 CODE: Final = "HARBOUR"
@@ -149,6 +150,7 @@ def found() -> Broker:
             excess_rate_per_annum=Decimal(rate) + Decimal("0.05"),
         )
     _margin_policy(broker, maker, checker)
+    approve_launch(propose_launch(broker=broker, maker=maker), checker=checker)
     record_rate(
         base="USD",
         quote="HKD",
@@ -216,8 +218,9 @@ def _haircuts(maker: User, checker: User) -> None:
 
 
 def _margin_policy(broker: Broker, maker: User, checker: User) -> None:
-    policy = MarginPolicy(
+    policy = propose_policy(
         broker=broker,
+        maker=maker,
         valid_from=HISTORY_FROM,
         warn_utilisation=Decimal("0.85"),
         call_utilisation=Decimal(1),
@@ -226,10 +229,18 @@ def _margin_policy(broker: Broker, maker: User, checker: User) -> None:
         minimum_call=Money("1000.00", "HKD"),
         deadline_business_days=1,
         deadline_cutoff=time(15),
+        outage_grace_minutes=120,
         automatic_release_limit=Money("500000.00", "HKD"),
         price_band=Decimal("0.05"),
         securities_share_minimum=Decimal("0.20"),
         reason="Opening policy",
+        deadlines=[
+            {
+                "secured_by": CallDeadline.SecuredBy.VIRTUAL_ASSETS,
+                "calendar": CallDeadline.Clock.STATUTORY,
+                "business_days": 1,
+                "cutoff": time(15),
+            }
+        ],
     )
-    proposed = propose(policy, maker=maker, topic="margin.policy.proposed")
-    approve(proposed, checker=checker, topic="margin.policy.approved")
+    approve_policy(policy, checker=checker)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -198,6 +198,37 @@ def elapsed_deadline(start: datetime, hours: int) -> datetime:
     return (start.astimezone(UTC) + timedelta(hours=hours)).astimezone(HONG_KONG)
 
 
+def hours_deadline(
+    start: datetime,
+    *,
+    hours: int,
+    calendar: Calendar,
+    opens_at: time | None = None,
+    closes_at: time | None = None,
+) -> datetime:
+    """Return the moment at which `hours` in session have passed since `start`, in Hong Kong time.
+
+    Only the calendar's own sessions count, so a half day gives its half and lunch gives nothing; of a day
+    without sessions the office hours from `opens_at` to `closes_at` count. Raises Invalid for `hours` below
+    1, OutsideCalendar when the calendar is not loaded that far.
+
+    >>> hours_deadline(datetime(2026, 4, 2, 15, 0, tzinfo=HONG_KONG), hours=2, opens_at=time(9),
+    ...     closes_at=time(18), calendar=Calendar(ALWAYS, ())).isoformat()
+    '2026-04-02T17:00:00+08:00'
+    """
+    if hours < 1:
+        raise Invalid(f"a deadline lies at least one hour ahead, not {hours}", field="hours")
+    left, on = timedelta(hours=hours), _hong_kong_date(start)
+    while True:
+        for opening, closing in calendar.spans(on):
+            opening = max(opening, start, _moment(on, opens_at) if opens_at else opening)
+            closing = min(closing, _moment(on, closes_at) if closes_at else closing)
+            if opening + left <= closing:
+                return (opening + left).astimezone(HONG_KONG)
+            left -= max(closing - opening, timedelta())
+        on += ONE_DAY
+
+
 def settlement_date(trade_date: date, lag: int) -> date:
     """Return the `lag`-th settlement day after a trade: T + 2 at the exchange since 1992.
 
@@ -212,7 +243,8 @@ _loaded: dict[str, Calendar] = {ALWAYS: Calendar(ALWAYS, ())}
 def get_calendar(code: str) -> Calendar:
     """Return a calendar with every day that was loaded; kept in the process until the next load.
 
-    Raises OutsideCalendar when no day of it was loaded.
+    Severe weather days are asked for each time: another process may have declared one a moment ago. Raises
+    OutsideCalendar when no day of it was loaded.
     """
     if code not in _loaded:
         from .models import CalendarDay
@@ -220,7 +252,21 @@ def get_calendar(code: str) -> Calendar:
         rows = CalendarDay.objects.filter(calendar=code).order_by("date")
         fields = rows.values_list("date", "is_open", "opens_at", "closes_at", "note")
         _loaded[code] = Calendar(code, tuple(Day(*row) for row in fields))
-    return _loaded[code]
+    return _without_severe_weather(_loaded[code]) if code == STATUTORY else _loaded[code]
+
+
+def _without_severe_weather(calendar: Calendar) -> Calendar:
+    """Close the days declared since the calendar's file was made (section 71 of Cap. 1)."""
+    from .models import SevereWeatherDay
+
+    approved = SevereWeatherDay.objects.filter(approval=SevereWeatherDay.Approval.APPROVED)
+    declared = set(approved.values_list("on", flat=True))
+    if not declared:
+        return calendar
+    return Calendar(
+        calendar.code,
+        tuple(replace(day, is_open=False) if day.on in declared else day for day in calendar.sessions),
+    )
 
 
 def load_calendars(*, actor: str = "system") -> int:

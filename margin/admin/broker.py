@@ -5,30 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import action, display
+from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from ledger.core.admin import FourEyesAdmin, HouseAdmin, ReasonForm, carry_out, dialog
+from ledger.core.admin import HouseAdmin, ReasonForm, carry_out, dialog
 from margin.brokers import issue_api_key, open_broker, permit_journals, revoke_api_key
-from margin.models import ApiKey, Broker, MarginPolicy, Staff
+from margin.models import ApiKey, Broker, Staff
 from margin.sales.switch import set_forced_sales_stopped
 from margin.staff import assign_staff
 
 from .movements import actor
 from .scope import BrokerScope
-from .show import percent
 
 
 @admin.register(Broker)
 class BrokerAdmin(BrokerScope, HouseAdmin):
     broker_path = ""
-    list_display = ("name", "code", "entity_type", "is_virtual_asset_broker", "are_forced_sales_stopped")
+    list_display = (
+        "name",
+        "code",
+        "entity_type",
+        "is_virtual_asset_broker",
+        "went_live_at",
+        "are_forced_sales_stopped",
+    )
     list_display_links = ("name", "code")
     search_fields = ("code", "name")
     ordering = ("name",)
@@ -49,7 +54,15 @@ class BrokerAdmin(BrokerScope, HouseAdmin):
         ),
     )
     fieldsets = (
-        (None, {"fields": (("code", "name", "entity_type"), ("book", "are_forced_sales_stopped"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("code", "name", "entity_type"),
+                    ("book", "went_live_at", "are_forced_sales_stopped"),
+                )
+            },
+        ),
         *add_fieldsets[1:],
     )
     actions_detail = ("stop_sales", "resume_sales")
@@ -249,62 +262,3 @@ class ApiKeyAdmin(BrokerScope, HouseAdmin):
             done=_("Revoked."),
             then=self.change_url(object_id),
         )
-
-
-@admin.register(MarginPolicy)
-class MarginPolicyAdmin(BrokerScope, FourEyesAdmin):
-    topic = "margin.policy"
-    list_display = ("broker", "valid_from", "approval_state", "warns", "calls", "sells", "maker", "checker")
-    list_filter = ("approval",)
-    list_select_related = ("broker", "maker", "checker")
-    ordering = ("-valid_from", "-pk")
-    fieldsets = (
-        (None, {"fields": (("broker", "valid_from"),)}),
-        (
-            _("Levels, as fractions: 0.85 is 85%"),
-            {
-                "fields": (
-                    ("warn_utilisation", "call_utilisation"),
-                    ("immediate_utilisation", "target_utilisation"),
-                    "securities_share_minimum",
-                )
-            },
-        ),
-        (
-            _("Calls and sales"),
-            {
-                "fields": (
-                    ("minimum_call", "automatic_release_limit"),
-                    ("deadline_business_days", "deadline_cutoff"),
-                    "price_band",
-                    "reason",
-                )
-            },
-        ),
-    )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("broker", "maker", "checker")
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A proposal that was made also shows its decision."""
-        given = tuple(super().get_fieldsets(request, obj))
-        decision = {"fields": ("approval_state", ("maker", "made_at"), ("checker", "checked_at"))}
-        return (*given, (_("Decision"), decision)) if obj else given
-
-    def has_decide_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        return super().has_decide_permission(request, object_id) and self.may(
-            request, "margin.change_marginpolicy", object_id
-        )
-
-    @display(description=_("warn above"), ordering="warn_utilisation")
-    def warns(self, policy: MarginPolicy) -> str:
-        return percent(policy.warn_utilisation)
-
-    @display(description=_("call above"), ordering="call_utilisation")
-    def calls(self, policy: MarginPolicy) -> str:
-        return percent(policy.call_utilisation)
-
-    @display(description=_("immediate from"), ordering="immediate_utilisation")
-    def sells(self, policy: MarginPolicy) -> str:
-        return percent(policy.immediate_utilisation)

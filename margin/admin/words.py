@@ -15,6 +15,7 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.call.replanned": _("Short again: to be planned anew"),
     "margin.call.sold": _("Settled by sale"),
     "margin.call.exhausted": _("Nothing left to sell"),
+    "margin.call.due_time_moved": _("Due time moved"),
     "margin.sale.planned": _("Plan made"),
     "margin.sale.submitted": _("Submitted for release"),
     "margin.sale.approved": _("Released"),
@@ -43,11 +44,13 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.drawdown.booked": _("Drawdown booked"),
     "margin.repayment.booked": _("Repayment booked"),
     "margin.broker.opened": _("Broker opened"),
+    "margin.broker.went_live": _("Broker went live"),
     "margin.broker.sales_stopped": _("Forced sales stopped"),
     "margin.broker.sales_resumed": _("Forced sales resumed"),
 }
 
 REASONS: Final[dict[str, Any]] = {
+    "severe weather day declared": _("A severe weather day was declared"),
     "immediate level": _("The level of immediate sale"),
     "short again after the sale": _("Short again after the sale"),
     "still short after the sale": _("Still short after the sale"),

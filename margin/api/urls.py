@@ -11,6 +11,13 @@ from .clients import (
 )
 from .events import EventFeedView
 from .facilities import DrawdownView, FacilityListView, FacilityView, RepaymentView
+from .policies import (
+    ApprovePolicyView,
+    MarginPolicyListView,
+    MarginPolicyView,
+    ReadinessView,
+    RejectPolicyView,
+)
 from .sales import (
     ApproveSaleView,
     ForcedSaleListView,
@@ -38,6 +45,11 @@ urlpatterns = [
     path("margin-calls", MarginCallListView.as_view()),
     path("margin-calls/<int:id>", MarginCallView.as_view()),
     path("margin-calls/<int:id>/explain", MarginCallExplainView.as_view()),
+    path("margin-policies", MarginPolicyListView.as_view()),
+    path("margin-policies/<int:id>", MarginPolicyView.as_view()),
+    path("margin-policies/<int:id>:approve", ApprovePolicyView.as_view()),
+    path("margin-policies/<int:id>:reject", RejectPolicyView.as_view()),
+    path("firms/<str:code>/readiness", ReadinessView.as_view()),
     path("forced-sales", ForcedSaleListView.as_view()),
     path("forced-sales/<int:id>", ForcedSaleView.as_view()),
     path("forced-sales/<int:id>:submit", SubmitSaleView.as_view()),

@@ -1,10 +1,11 @@
 from .broker import ApiKey, Broker, Staff
-from .call import MarginCall
+from .call import MarginCall, MarginCallVersion
 from .client import Client, Facility, RatePlan
 from .interest import InterestAccrual, InterestPosting
+from .launch import Launch, Outage
 from .loan import LoanMovement
 from .paper import PaperExecution, PaperOrder
-from .policy import MarginPolicy
+from .policy import CallDeadline, MarginPolicy
 from .sale import Fill, ForcedSale, SaleLeg, SaleOrder
 from .transition import Transition
 from .valuation import Valuation, ValuationLine, ValuationRun
@@ -12,15 +13,19 @@ from .valuation import Valuation, ValuationLine, ValuationRun
 __all__ = [
     "ApiKey",
     "Broker",
+    "CallDeadline",
     "Client",
     "Facility",
     "Fill",
     "ForcedSale",
     "InterestAccrual",
     "InterestPosting",
+    "Launch",
     "LoanMovement",
     "MarginCall",
+    "MarginCallVersion",
     "MarginPolicy",
+    "Outage",
     "PaperExecution",
     "PaperOrder",
     "RatePlan",

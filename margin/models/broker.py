@@ -45,6 +45,13 @@ class Broker(models.Model):
     are_forced_sales_stopped = models.BooleanField(
         _("forced sales are stopped"), default=False, help_text=_("The firm's kill switch.")
     )
+    went_live_at = models.DateTimeField(
+        _("went live at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Nothing is lent before two people let the firm go live."),
+    )
 
     class Meta:
         verbose_name = _("broker")

@@ -28,10 +28,13 @@ class MarginCall(models.Model):
     valuation = models.ForeignKey(
         "margin.Valuation", on_delete=models.PROTECT, related_name="calls", verbose_name=_("valuation")
     )
+    version = models.PositiveSmallIntegerField(_("version"), default=1, db_default=1)
     amount = ExactMoneyField(_("amount called"))
     is_immediate = models.BooleanField(_("is immediate"), default=False)
     issued_at = models.DateTimeField(_("issued at"))
-    due_at = models.DateTimeField(_("due at"), help_text=_("Computed once by calendar and kept."))
+    due_at = models.DateTimeField(
+        _("due at"), help_text=_("Computed once by calendar; a recorded outage or severe weather moves it.")
+    )
     overdue_at = models.DateTimeField(_("overdue at"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     closing_valuation = models.ForeignKey(
@@ -72,3 +75,37 @@ class MarginCall(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in self.OPEN
+
+
+class MarginCallVersion(models.Model):
+    """What a call demanded from a moment on; a call is amended by its next version and never issued twice."""
+
+    class Cause(models.TextChoices):
+        ISSUED = "issued", _("Issued")
+        OUTAGE = "outage", _("Grace after an outage")
+        SEVERE_WEATHER = "severe_weather", _("Severe weather")
+
+    call = models.ForeignKey(
+        "margin.MarginCall", on_delete=models.PROTECT, related_name="versions", verbose_name=_("margin call")
+    )
+    number = models.PositiveSmallIntegerField(_("number"))
+    valuation = models.ForeignKey(
+        "margin.Valuation", on_delete=models.PROTECT, related_name="+", verbose_name=_("valuation")
+    )
+    amount = ExactMoneyField(_("amount called"))
+    due_at = models.DateTimeField(_("due at"))
+    cause = models.CharField(_("cause"), max_length=16, choices=Cause.choices)
+    made_at = models.DateTimeField(_("made at"))
+
+    class Meta:
+        verbose_name = _("version of a call")
+        verbose_name_plural = _("versions of a call")
+        constraints = [
+            models.UniqueConstraint(fields=["call", "number"], name="margin_margincallversion_once"),
+            models.CheckConstraint(
+                name="margin_margincallversion_amount_positive", condition=Q(number__gte=1, amount__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id} v{self.number}"

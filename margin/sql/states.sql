@@ -24,7 +24,7 @@ CREATE TRIGGER margin_forcedsale_states BEFORE UPDATE ON margin_forcedsale
 CREATE TRIGGER margin_saleorder_states BEFORE UPDATE ON margin_saleorder
     FOR EACH ROW EXECUTE FUNCTION margin_keep_states('sale_order');
 
--- The plan that was made is the plan that is approved; the amount and the due time of a call stay as issued.
+-- The plan that was made is the plan that is approved.
 CREATE FUNCTION margin_keep_plan() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'what row % of % was made with does not change', OLD.id, TG_TABLE_NAME
@@ -34,11 +34,6 @@ END $$;
 CREATE TRIGGER margin_forcedsale_plan BEFORE UPDATE ON margin_forcedsale FOR EACH ROW
     WHEN ((OLD.call_id, OLD.plan_number, OLD.valuation_id, OLD.plan, OLD.plan_hash)
           IS DISTINCT FROM (NEW.call_id, NEW.plan_number, NEW.valuation_id, NEW.plan, NEW.plan_hash))
-    EXECUTE FUNCTION margin_keep_plan();
-CREATE TRIGGER margin_margincall_terms BEFORE UPDATE ON margin_margincall FOR EACH ROW
-    WHEN ((OLD.facility_id, OLD.number, OLD.valuation_id, OLD.amount, OLD.amount_currency, OLD.issued_at, OLD.due_at)
-          IS DISTINCT FROM
-          (NEW.facility_id, NEW.number, NEW.valuation_id, NEW.amount, NEW.amount_currency, NEW.issued_at, NEW.due_at))
     EXECUTE FUNCTION margin_keep_plan();
 CREATE TRIGGER margin_marginpolicy_keep_decision BEFORE UPDATE ON margin_marginpolicy
     FOR EACH ROW EXECUTE FUNCTION collateral_keep_decision();
@@ -147,7 +142,6 @@ DROP TRIGGER margin_margincall_kept ON margin_margincall;
 DROP TRIGGER margin_order_within_plan ON margin_saleorder;
 DROP FUNCTION margin_order_within_plan();
 DROP TRIGGER margin_marginpolicy_keep_decision ON margin_marginpolicy;
-DROP TRIGGER margin_margincall_terms ON margin_margincall;
 DROP TRIGGER margin_forcedsale_plan ON margin_forcedsale;
 DROP FUNCTION margin_keep_plan();
 DROP TRIGGER margin_saleorder_states ON margin_saleorder;

@@ -16,7 +16,7 @@ from ledger.models import Location
 from ledger.posting import post_each
 from margin.brokers import issue_api_key, open_broker
 from margin.models import Broker, Client, Facility, RatePlan
-from tests.builders import D, World, at, harbour, margin_policy, v01
+from tests.builders import D, World, at, harbour, launch, margin_policy, v01
 
 NOW = "2026-04-02 16:30"
 
@@ -74,6 +74,7 @@ def peak_brokerage() -> Broker:
         excess_rate_per_annum=D("0.08"),
     )
     margin_policy(broker)
+    launch(broker)
     return broker
 
 

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..calendars import ALWAYS, EXCHANGE, SETTLEMENT, STATUTORY
+from .approval import FourEyes
 
 CALENDAR_CHOICES = [
     (EXCHANGE, _("Exchange trading day")),
@@ -44,3 +45,32 @@ class CalendarDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.calendar} {self.date}"
+
+
+class SevereWeatherDay(FourEyes):
+    """A day on which signal 8 or the black rainstorm warning was in force: no business day (Cap. 1, s. 71).
+
+    Kept beside the calendar's own days, so that loading the calendars again does not forget it.
+    """
+
+    class Warning(models.TextChoices):
+        GALE = "gale", _("Gale: signal 8 or above")
+        BLACK_RAINSTORM = "black_rainstorm", _("Black rainstorm")
+
+    on = models.DateField(_("day"))
+    warning = models.CharField(_("warning"), max_length=16, choices=Warning.choices)
+
+    class Meta(FourEyes.Meta):
+        verbose_name = _("severe weather day")
+        verbose_name_plural = _("severe weather days")
+        constraints = [
+            *FourEyes.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["on"],
+                condition=Q(approval__in=["proposed", "approved"]),
+                name="core_severeweatherday_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.on} {self.get_warning_display()}"

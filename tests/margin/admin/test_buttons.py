@@ -5,12 +5,23 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from ledger.core.models import Event
+from ledger.core.calendars import STATUTORY, get_calendar
+from ledger.core.models import Event, SevereWeatherDay
 from ledger.models import Journal, Location
 from margin.brokers import find_api_key
-from margin.models import ApiKey, Broker, Client, Facility, MarginPolicy, RatePlan, Staff
+from margin.models import (
+    ApiKey,
+    Broker,
+    Client,
+    Facility,
+    Launch,
+    MarginPolicy,
+    Outage,
+    RatePlan,
+    Staff,
+)
 from margin.positions import position_of
-from tests.builders import D, harbour, user, v01
+from tests.builders import D, at, harbour, user, v01
 
 from .conftest import SitDown
 
@@ -205,7 +216,7 @@ def test_a_margin_policy_is_proposed_by_one_and_approved_by_another(sit_down: Si
         reverse("admin:margin_marginpolicy_add"),
         {
             "broker": world.broker.pk,
-            "valid_from": "2026-06-01",
+            "valid_from": "2030-06-01",
             "warn_utilisation": "0.80",
             "call_utilisation": "1",
             "immediate_utilisation": "1.25",
@@ -214,6 +225,13 @@ def test_a_margin_policy_is_proposed_by_one_and_approved_by_another(sit_down: Si
             "minimum_call_1": "HKD",
             "deadline_business_days": "1",
             "deadline_cutoff": "15:00",
+            "outage_grace_minutes": "120",
+            "deadlines-TOTAL_FORMS": "1",
+            "deadlines-INITIAL_FORMS": "0",
+            "deadlines-0-secured_by": "virtual_assets",
+            "deadlines-0-above_utilisation": "0",
+            "deadlines-0-calendar": "ALWAYS",
+            "deadlines-0-hours": "24",
             "automatic_release_limit_0": "0.00",
             "automatic_release_limit_1": "HKD",
             "price_band": "0.10",
@@ -222,8 +240,52 @@ def test_a_margin_policy_is_proposed_by_one_and_approved_by_another(sit_down: Si
         },
     )
     mei.get(reverse("admin:margin_marginpolicy_changelist"))
-    policy = MarginPolicy.objects.get(valid_from="2026-06-01")
+    policy = MarginPolicy.objects.get(valid_from="2030-06-01")
     assert policy.approval == MarginPolicy.Approval.PROPOSED
+    assert [(tier.calendar, tier.hours) for tier in policy.deadlines.all()] == [("ALWAYS", 24)]
 
     assert press(mei, "marginpolicy", "approve_proposal", policy) == ["The maker may not be the checker."]
     assert press(kwok, "marginpolicy", "approve_proposal", policy) == ["Approved."]
+
+
+def test_a_gale_day_is_declared_on_its_page_and_approved_by_another(sit_down: SitDown):
+    harbour()
+    mei, kwok = sit_down("mei"), sit_down("kwok")
+    form = {"on": "2026-04-08", "warning": "gale", "reason": "Signal 8 from 10:40"}
+    with at("2026-04-08 16:00"):
+        weekend = mei.post(reverse("admin:core_severeweatherday_add"), form | {"on": "2026-04-05"})
+        assert "This day is no business day as it is." in weekend.content.decode()
+        mei.post(reverse("admin:core_severeweatherday_add"), form)
+        gale = SevereWeatherDay.objects.get()
+        for person, approval in ((mei, "proposed"), (kwok, "approved")):
+            person.post(
+                reverse("admin:core_severeweatherday_approve_proposal", args=[gale.pk]),
+                {"_form_submitted": "on"},
+            )
+            gale.refresh_from_db()
+            assert gale.approval == approval
+        assert not get_calendar(STATUTORY).is_open(gale.on)
+
+
+def test_going_live_shows_what_is_missing_and_an_outage_how_many_it_moved(sit_down: SitDown):
+    world, _chan = v01()
+    mei = sit_down("mei")
+    page = mei.get(reverse("admin:margin_launch_change", args=[Launch.objects.get().pk])).content.decode()
+    assert "A deadline for calls secured by virtual assets" in page
+    with at("2026-04-08 16:00"):
+        mei.post(
+            reverse("admin:margin_outage_add"),
+            {
+                "broker": world.broker.pk,
+                "what": "E-mail was down",
+                "began_at_0": "2026-04-08",
+                "began_at_1": "14:00",
+                "ended_at_0": "2026-04-08",
+                "ended_at_1": "15:30",
+                "reason": "",
+            },
+        )
+    outage = Outage.objects.get()
+    assert (
+        "E-mail was down" in mei.get(reverse("admin:margin_outage_change", args=[outage.pk])).content.decode()
+    )

@@ -1,0 +1,195 @@
+"""When a call falls due: by its policy's tier, by the right calendar, and never earlier than was said.
+
+A due time is computed once and stored with the call's version. It moves only later, and only by a recorded
+outage of the firm or a severe weather day that was declared after the call went out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from ledger.core import clock
+from ledger.core.calendars import STATUTORY, business_deadline, get_calendar, hours_deadline
+from ledger.core.decimals import ZERO
+from ledger.core.events import SYSTEM, record_event
+
+from .models import (
+    Broker,
+    CallDeadline,
+    Facility,
+    MarginCall,
+    MarginCallVersion,
+    MarginPolicy,
+    Outage,
+    Valuation,
+)
+
+# Before these a due time still means something; afterwards the sale is under way.
+RUNNING: Final = (MarginCall.Status.ISSUED,)
+
+
+def secured_by(valuation: Valuation) -> str:
+    """Say what carries most of an account's margin value; a tie counts as securities."""
+    coins = valuation.margin_value - valuation.securities_margin_value
+    kind = CallDeadline.SecuredBy
+    return kind.VIRTUAL_ASSETS if coins > valuation.securities_margin_value else kind.SECURITIES
+
+
+def tier_of(policy: MarginPolicy, valuation: Valuation) -> CallDeadline | None:
+    """Return the policy's tier for a call on this valuation: the highest one its utilisation is above.
+
+    An account that owes against nothing is above every tier. None: the policy's own deadline applies.
+    """
+    tiers = policy.deadlines.filter(secured_by=secured_by(valuation)).order_by("-above_utilisation")
+    if valuation.utilisation is None:
+        return tiers.first()
+    return tiers.filter(above_utilisation__lt=valuation.utilisation).first()
+
+
+def due_time(valuation: Valuation, issued_at: datetime) -> datetime:
+    """Return when a call on this valuation, issued then, falls due (V26), Hong Kong time.
+
+    Days end at the tier's cut-off on its calendar; hours count while its calendar is in session, or all of
+    them for virtual assets. Raises :class:`OutsideCalendar` beyond the days loaded.
+    """
+    policy = valuation.policy
+    tier = tier_of(policy, valuation)
+    if tier is None:
+        return business_deadline(
+            issued_at,
+            days=policy.deadline_business_days,
+            cutoff=policy.deadline_cutoff,
+            calendar=get_calendar(STATUTORY),
+        )
+    calendar = get_calendar(tier.calendar)
+    if tier.business_days is not None and tier.cutoff is not None:
+        return business_deadline(issued_at, days=tier.business_days, cutoff=tier.cutoff, calendar=calendar)
+    return hours_deadline(
+        issued_at,
+        hours=tier.hours or 0,
+        calendar=calendar,
+        opens_at=tier.opens_at,
+        closes_at=tier.closes_at,
+    )
+
+
+def first_version(call: MarginCall) -> MarginCallVersion:
+    """Keep what a call demanded when it was issued."""
+    return _keep_version(call, MarginCallVersion.Cause.ISSUED)
+
+
+def heed_severe_weather(*, broker: Broker, actor: str = SYSTEM) -> int:
+    """Move the due time of running calls that count a day which has since been declared no business day.
+
+    Returns how many were moved; a second run moves none.
+    """
+    running = MarginCall.objects.filter(facility__client__broker=broker, status__in=RUNNING)
+    return sum(_heed(pk, actor) for pk in list(running.order_by("facility_id").values_list("pk", flat=True)))
+
+
+def give_grace(outage: Outage, *, grace: timedelta, actor: str) -> int:
+    """Let no running call of the firm fall due from the outage's beginning until `grace` after its end.
+
+    Returns how many due times were moved. In the caller's transaction.
+    """
+    until = outage.ended_at + grace
+    hit = MarginCall.objects.filter(
+        facility__client__broker=outage.broker,
+        status__in=RUNNING,
+        due_at__gte=outage.began_at,
+        due_at__lt=until,
+    )
+    moved = 0
+    for pk in list(hit.order_by("facility_id").values_list("pk", flat=True)):
+        call = _lock(pk)
+        if call.status in RUNNING and outage.began_at <= call.due_at < until:
+            move_due_time(
+                call,
+                until,
+                cause=MarginCallVersion.Cause.OUTAGE,
+                actor=actor,
+                reason=outage.what,
+                outage=outage.pk,
+            )
+            moved += 1
+    return moved
+
+
+def move_due_time(
+    call: MarginCall, due_at: datetime, *, cause: str, actor: str, reason: str, **inputs: object
+) -> None:
+    """Give a locked call more time as its next version, and tell why."""
+    before = call.due_at
+    call.due_at = due_at
+    call.version += 1
+    _keep_version(call, cause)
+    call.save(update_fields=["due_at", "version"])
+    record_event(
+        "margin.call.due_time_moved",
+        call,
+        actor=actor,
+        reason=reason,
+        broker_code=call.facility.client.broker.code,
+        cause=cause,
+        version=call.version,
+        due_before=before.isoformat(),
+        due_at=due_at.isoformat(),
+        **inputs,
+    )
+
+
+@transaction.atomic
+def _heed(call_id: int, actor: str) -> int:
+    call = _lock(call_id)
+    if call.status not in RUNNING or call.due_at <= clock.now():
+        return 0
+    due_at = due_time(call.versions.get(number=1).valuation, call.issued_at)
+    if due_at <= call.due_at:
+        return 0
+    move_due_time(
+        call,
+        due_at,
+        cause=MarginCallVersion.Cause.SEVERE_WEATHER,
+        actor=actor,
+        reason="severe weather day declared",
+    )
+    return 1
+
+
+def _keep_version(call: MarginCall, cause: str) -> MarginCallVersion:
+    return MarginCallVersion.objects.create(
+        call=call,
+        number=call.version,
+        valuation_id=call.valuation_id,
+        amount=call.amount,
+        due_at=call.due_at,
+        cause=cause,
+        made_at=clock.now(),
+    )
+
+
+def _lock(call_id: int) -> MarginCall:
+    """Take the facility first, as everybody does, then its call."""
+    facility = Facility.objects.select_for_update(of=("self",), no_key=True).get(calls=call_id)
+    call = (
+        MarginCall.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("facility__client__broker__book")
+        .get(pk=call_id)
+    )
+    call.facility_id = facility.pk
+    return call
+
+
+def unset(policy: MarginPolicy, *, lends_on_coins: bool) -> Iterable[str]:
+    """Name the kinds of collateral that a policy gives no deadline of their own and needs to."""
+    if (
+        lends_on_coins
+        and not policy.deadlines.filter(
+            secured_by=CallDeadline.SecuredBy.VIRTUAL_ASSETS, above_utilisation=ZERO
+        ).exists()
+    ):
+        yield "virtual_asset_deadline"
