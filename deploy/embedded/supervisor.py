@@ -248,6 +248,12 @@ def free_port(host: str, first: int) -> int:
     raise EmbeddedError(f"No port from {first} to {first + _PORTS_TRIED_MAX - 1} is free on {host}.")
 
 
+def web_command(host: str, port: int) -> list[str]:
+    """The web server as a module with its arguments; its threads share the commits of journals that come together."""
+    bind = ["--bind", f"{host}:{port}", "--no-control-socket"]
+    return ["gunicorn", "deploy.wsgi:application", *bind, "--worker-class", "gthread", "--threads", "8"]
+
+
 def standard_children(*, host: str, port: int, places: Places) -> list[Child]:
     """Web, worker and scheduler as the firm's own machines run them, in small."""
     python = [sys.executable, "-m"]
@@ -256,11 +262,10 @@ def standard_children(*, host: str, port: int, places: Places) -> list[Child]:
     for old in places.state_dir.glob(f"{schedule.name}*"):
         # A killed scheduler leaves a torn file, and the schedule itself is in the settings.
         old.unlink()
-    web = ["gunicorn", "deploy.wsgi:application", "--bind", f"{host}:{port}", "--worker-class", "gthread"]
     worker = ["celery", "-A", "deploy", "worker", "-n", node, "--concurrency", "2", "--loglevel", "INFO"]
     beat = ["celery", "-A", "deploy", "beat", "--schedule", str(schedule), "--pidfile=", "--loglevel", "INFO"]
     return [
-        Child("web", [*python, *web, "--threads", "8", "--no-control-socket"], lambda: _answers(host, port)),
+        Child("web", [*python, *web_command(host, port)], lambda: answers(host, port)),
         Child(
             "worker", [*python, *worker, "--without-gossip", "--without-mingle"], lambda: _takes_tasks(node)
         ),
@@ -317,7 +322,8 @@ def _lines_about(
             yield "Stopped."
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Whether a web server is there and well."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/", headers={"Host": "localhost"})

@@ -25,6 +25,7 @@ from deploy.benchmarks.ledger.workload import HOUSE, Transfer, transfers
 
 BY_NAME = {yardstick.name: yardstick for yardstick in YARDSTICKS}
 OURS = ("single", "batch100", "batch1000")
+OURS_AND_ORM = "orm,single,batch*,coalesced,http_single/hot/8"
 
 
 def benchmark(*options: str) -> subprocess.CompletedProcess[str]:
@@ -41,13 +42,14 @@ def benchmark(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_quick_run_goes_through_every_case_and_proves_the_books():
-    run = benchmark("--quick", "--json", "--seconds=0.1", "--clients=2", "--only=orm,single,batch*,coalesced")
+    run = benchmark("--quick", "--json", "--seconds=0.1", "--clients=2", f"--only={OURS_AND_ORM}")
     assert run.returncode == 0, run.stderr
     result = json.loads(run.stdout)
     assert result.keys() == {"tpcb_tps", "cases"}
     assert result["tpcb_tps"] > 0
     expected = set(product(("orm", *OURS), ("uniform", "zipf", "hot"), (2,)))
     expected |= set(product(("coalesced",), ("uniform", "zipf", "hot"), (8, 64, 256)))
+    expected.add(("http_single", "hot", 8))
     assert {(case["name"], case["contention"], case["clients"]) for case in result["cases"]} == expected
     for case in result["cases"]:
         assert case.keys() == {
@@ -201,6 +203,7 @@ def test_cases_are_chosen_by_name_contention_and_clients():
         *("single/hot/1", "single/hot/8", "batch100/uniform/8", "batch100/zipf/8", "batch100/hot/8"),
     ]
     assert {case.clients for case in chosen(cases, ["coalesced"])} == {8, 64, 256}
+    assert {case.clients for case in all_cases([BY_NAME["http_single"]], [1])} == {8, 64}
 
 
 def test_every_other_round_goes_backwards():

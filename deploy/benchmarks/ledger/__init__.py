@@ -10,7 +10,8 @@ and requests are built inside the timed loop, as a real caller has to. The laten
 building of its request: a call of `batch1000` books a thousand journals.
 
 **Clients** are processes of their own, each with its own connection, started before anything is measured.
-`coalesced` is the exception: its callers are threads of one serving process (or of two).
+`coalesced` is the exception: its callers are threads of one serving process (or of two). So are those of `http_single`,
+each with a connection to a web server as it is deployed, a process of eight threads on the same machine.
 
 **Rounds** are interleaved: each goes through all cases before the next begins, every other one backwards, with TPC-B
 in between, so that what else the machine does hits all alike. Each case is warmed up before its clock starts. The
@@ -21,7 +22,7 @@ audit of the database must find nothing; otherwise the command fails.
 
 - `cases`     the yardsticks and the table of cases
 - `workload`  which accounts a transfer moves between
-- `books`     ours: through `ledger.posting` with every guarantee on
+- `books`     ours: through `ledger.posting` with every guarantee on, and `web` over REST
 - `naive`     a ledger as the ORM invites to write it
 - `hordak`    django-hordak, when it is installed
 - `pgledger`  pgledger, when its SQL is given

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
+from deploy.benchmarks.ledger import web
 from deploy.benchmarks.ledger.cases import Ground, Poster
 from deploy.benchmarks.ledger.workload import HOUSE, Transfer
 from ledger.accounts import AccountKey
@@ -59,6 +60,8 @@ def poster(name: str) -> Poster:
     def read(_keys: Sequence[str], transfers: Sequence[Transfer]) -> Decimal:
         return holding(in_book, clients[transfers[0].credit])
 
+    if name == "http_single":
+        return web.poster(in_book, [*clients, BANK])
     return {"single": one, "coalesced": coalesced, "read": read}.get(name, many)
 
 

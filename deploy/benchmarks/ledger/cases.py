@@ -14,6 +14,7 @@ Poster = Callable[[Sequence[str], Sequence[Transfer]], object]
 """Books transfers under their keys, in one call; raises when one is not booked."""
 
 CALLERS: Final = (8, 64, 256)
+CONNECTIONS: Final = (8, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Yardstick:
     module: str
     per_call: int = 1
     is_threaded: bool = False
+    callers: tuple[int, ...] = CALLERS
     is_read: bool = False
     settings: str = "lombard"
 
@@ -58,6 +60,7 @@ YARDSTICKS: Final = (
     Yardstick("pgledger1000", "pgledger", per_call=1000),
     Yardstick("single", "books"),
     Yardstick("coalesced", "books", is_threaded=True),
+    Yardstick("http_single", "books", is_threaded=True, callers=CONNECTIONS),
     Yardstick("batch100", "books", per_call=100),
     Yardstick("batch1000", "books", per_call=1000),
 )
@@ -81,7 +84,7 @@ def all_cases(yardsticks: Sequence[Yardstick], clients: Sequence[int]) -> list[C
         Case(yardstick, contention, count)
         for yardstick in yardsticks
         for contention in CONTENTIONS
-        for count in (CALLERS if yardstick.is_threaded else clients)
+        for count in (yardstick.callers if yardstick.is_threaded else clients)
     ]
 
 
