@@ -8,7 +8,8 @@ committed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -21,7 +22,15 @@ from .models import Account, Asset, Book, Location, Role
 from .models.account import UNBOUNDED_ROLES
 from .requests import AccountKey, quoted_parts
 
-__all__ = ["AccountKey", "Found", "account_label", "forget_accounts", "resolve", "slot_of_process"]
+__all__ = [
+    "AccountKey",
+    "Found",
+    "account_label",
+    "forget_accounts",
+    "known_accounts",
+    "resolve",
+    "slot_of_process",
+]
 
 KNOWN_MAX: Final = 2_000_000
 
@@ -36,12 +45,17 @@ class Found(NamedTuple):
     quoted: str
 
 
-_known: dict[tuple[int, AccountKey], Found] = {}
+_known: defaultdict[int, dict[AccountKey, Found]] = defaultdict(dict)
 
 
 def forget_accounts() -> None:
     """Drop what this process remembers; for a database that was put back to an earlier state."""
     _known.clear()
+
+
+def known_accounts(book: Book) -> Mapping[AccountKey, Found]:
+    """The accounts of a book that this process remembers."""
+    return _known[book.pk]
 
 
 def slot_of_process() -> int:
@@ -55,11 +69,11 @@ def resolve(book: Book, keys: Iterable[AccountKey], *, may_open: bool = True) ->
     Takes no round trip when all are remembered and one when all exist. Raises :class:`Invalid` naming an unknown
     asset, location or role.
     """
-    book_id = book.pk
+    remembered = _known[book.pk]
     found: dict[AccountKey, Found] = {}
     missing: list[AccountKey] = []
     for key in set(keys):
-        known = _known.get((book_id, key))
+        known = remembered.get(key)
         if known is None:
             missing.append(key)
         else:
@@ -71,7 +85,7 @@ def resolve(book: Book, keys: Iterable[AccountKey], *, may_open: bool = True) ->
             _open(book, opened)
             read |= _find(book, opened)
         found |= read
-        _remember(book_id, read)
+        _remember(book.pk, read)
     return found
 
 
@@ -79,9 +93,9 @@ def _remember(book_id: int, read: dict[AccountKey, Found]) -> None:
     """Remember what is sure to stay: inside a transaction that may be undone, only after its commit."""
 
     def keep() -> None:
-        if len(_known) > KNOWN_MAX:
+        if sum(map(len, _known.values())) > KNOWN_MAX:
             _known.clear()
-        _known.update({(book_id, key): found for key, found in read.items()})
+        _known[book_id].update(read)
 
     transaction.on_commit(keep)
 

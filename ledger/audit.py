@@ -92,8 +92,15 @@ def _rows(query: str) -> Iterator[tuple[str, str]]:
             yield from rows
 
 
+_DOMAINS: Final = (
+    ("atoms", "atoms_are_whole"),
+    ("ledger_entry_count", "ledger_journal_has_entries"),
+    ("ledger_held_atoms", "ledger_balance_holds_are_positive"),
+    ("ledger_moved_atoms", "ledger_entry_moves_something"),
+)
+
 register_queries("ledger", _SQL / "audit")
 _register_faults("ledger.journals_match_their_hash", altered_journals)
-_register_faults("ledger.domains_are_in_force", lambda: law.domain_faults([("atoms", "atoms_are_whole")]))
+_register_faults("ledger.domains_are_in_force", lambda: law.domain_faults("ledger", _DOMAINS))
 register_law("ledger", _SQL)
 register_law("core", _SQL.parent / "core" / "sql")

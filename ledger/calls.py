@@ -24,17 +24,22 @@ from .batch import Batch
 from .models import Book
 
 _PARAMETERS: Final = (
-    "%s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[], %s::text[],"
-    " %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[], %s::integer[],"
-    " %s::smallint[], %s::bigint[], %s::numeric[]::atoms[]"
+    "%s::boolean, %s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[],"
+    " %s::text[], %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[],"
+    " %s::integer[], %s::smallint[], %s::bigint[], %s::numeric[]::atoms[], %s::numeric[], %s::integer[]"
 )
 _POST: Final = f"SELECT ordinal, journal_id FROM ledger_post({_PARAMETERS})"  # noqa: S608
+_POST_ONE: Final = (
+    "SELECT ledger_post_one(%s::boolean, %s::bigint, %s::timestamptz, %s::uuid, %s::text, %s::bytea, %s::text,"
+    " %s::text, %s::date, %s::text, %s::text, %s::uuid, %s::uuid, %s::bigint[], %s::numeric[]::atoms[])"
+)
 _POST_EACH: Final = (
     f"SELECT ordinal, journal_id, is_known, refusal FROM ledger_post_each(%s::boolean, {_PARAMETERS})"  # noqa: S608
 )
 _KEEP_REFUSAL: Final = "SELECT ledger_keep_refusal(%s::bigint, %s::text, %s::bytea, %s::jsonb)"
 
 _NOT_PREPARED: Final = b"26000"
+_KEYS_ARE_UNIQUE: Final = "ledger_key_pkey"
 # The statements prepared on each connection, by the name they have there.
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
 
@@ -42,9 +47,25 @@ _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDicti
 def post(book: Book, batch: Batch) -> dict[int, UUID]:
     """Book a batch, all or none; return what was known before, by its number in the batch counted from 1.
 
-    Raises psycopg.Error for what the law refuses.
+    A call on its own expects new keys, and is made once more when one is known after all; within a transaction, which an
+    error would end, a key is asked for. Raises psycopg.Error for what the law refuses.
     """
-    rows = _call(b"ledger_post", _POST, _parameters(book, batch))
+    if connection.in_atomic_block:
+        return _post(book, batch, is_eager=False)
+    try:
+        return _post(book, batch, is_eager=True)
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != _KEYS_ARE_UNIQUE:
+            raise
+    return _post(book, batch, is_eager=False)
+
+
+def _post(book: Book, batch: Batch, *, is_eager: bool) -> dict[int, UUID]:
+    if len(batch.requests) == 1:
+        parameters = [*_call_at(book, is_eager=is_eager), *batch.single()]
+        ((journal_id,),) = _call(b"ledger_post_one", _POST_ONE, parameters)
+        return {1: _uuid(journal_id)} if journal_id else {}
+    rows = _call(b"ledger_post", _POST, _parameters(book, batch, is_eager=is_eager))
     return {int(number): _uuid(journal_id) for number, journal_id in rows}
 
 
@@ -56,7 +77,7 @@ def post_each(
     What was known before is (journal, True, None), what was refused (None, whether it was refused before, the
     refusal as JSON).
     """
-    parameters = ["t" if keeps_refusals else "f", *_parameters(book, batch)]
+    parameters = ["t" if keeps_refusals else "f", *_parameters(book, batch, is_eager=True)]
     rows = _call(b"ledger_post_each", _POST_EACH, parameters)
     return {
         int(number): (_uuid(journal_id) if journal_id else None, is_known in (True, "t"), why)
@@ -70,16 +91,20 @@ def keep_refusal(book: Book, key: str, body_hash: bytes, why: str) -> None:
         cursor.execute(_KEEP_REFUSAL, [book.pk, key, body_hash, why])
 
 
-def _parameters(book: Book, batch: Batch) -> list[str]:
+def _call_at(book: Book, *, is_eager: bool) -> list[str]:
     now: datetime = clock.now()
-    return [str(book.pk), now.isoformat(), "1", str(len(batch.ids)), *batch.columns()]
+    return ["t" if is_eager else "f", str(book.pk), now.isoformat()]
+
+
+def _parameters(book: Book, batch: Batch, *, is_eager: bool) -> list[str | None]:
+    return [*_call_at(book, is_eager=is_eager), "1", str(len(batch.ids)), *batch.columns()]
 
 
 def _uuid(value: Any) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-def _call(name: bytes, statement: str, parameters: list[str]) -> list[Any]:
+def _call(name: bytes, statement: str, parameters: list[str | None]) -> list[Any]:
     connection.ensure_connection()
     raw = connection.connection
     if connection.in_atomic_block or raw.prepare_threshold is None:
@@ -90,10 +115,10 @@ def _call(name: bytes, statement: str, parameters: list[str]) -> list[Any]:
 
 
 def _straight(
-    raw: psycopg.Connection[Any], name: bytes, statement: str, parameters: list[str]
+    raw: psycopg.Connection[Any], name: bytes, statement: str, parameters: list[str | None]
 ) -> list[tuple[str | None, ...]]:
     prepared = _prepared.setdefault(raw, set())
-    values = [parameter.encode() for parameter in parameters]
+    values: list[Any] = [None if parameter is None else parameter.encode() for parameter in parameters]
     if name not in prepared:
         _prepare(raw, name, statement)
     result = raw.pgconn.exec_prepared(name, values)

@@ -1,8 +1,8 @@
 """Whether the law of a room stands in the database as its files and models say.
 
-Looked for by name and place are triggers, constraints, primary and foreign keys and unique columns; functions and
-domains are compared word for word. Who may switch the law off can switch it on again before an audit; what was done in
-between is found in the rows.
+Looked for by name and place are triggers, constraints, primary and foreign keys, unique columns, and domains with the
+columns that are of them; functions are compared word for word. Who may switch the law off can switch it on again before
+an audit; what was done in between is found in the rows.
 """
 
 from __future__ import annotations
@@ -49,13 +49,27 @@ def faults(app_label: str, folder: Path) -> Iterator[tuple[str, str]]:
             yield f"function {name}", "is missing or not the one of the law"
 
 
-def domain_faults(constraints: Iterable[Rule]) -> Iterator[tuple[str, str]]:
-    """Yield what is missing of (domain, constraint) pairs."""
+def domain_faults(app_label: str, constraints: Iterable[Rule]) -> Iterator[tuple[str, str]]:
+    """Yield what is missing of (domain, constraint) pairs, and columns of the room that are not of their domain."""
+    constraints = set(constraints)
     rows = _rows(
         "SELECT t.typname, c.conname FROM pg_constraint c JOIN pg_type t ON t.oid = c.contypid WHERE convalidated"
     )
-    for domain, name in sorted(set(constraints) - set(rows)):
+    for domain, name in sorted(constraints - set(rows)):
         yield f"domain {domain}", f"{name} is missing or switched off"
+    domains = {domain for domain, _name in constraints}
+    stated = {
+        (model._meta.db_table, field.column, str(field.db_type(connection)))
+        for model in apps.get_app_config(app_label).get_models()
+        for field in model._meta.local_concrete_fields
+        if field.db_type(connection) in domains
+    }
+    found = _rows(
+        "SELECT attrelid::regclass::text, attname, atttypid::regtype::text FROM pg_attribute"
+        " WHERE attnum > 0 AND atttypid IN (SELECT oid FROM pg_type WHERE typtype = 'd')"
+    )
+    for table, column, domain in sorted(stated - set(found)):
+        yield f"table {table}", f"{column} is not of the domain {domain}"
 
 
 def _triggers() -> dict[Rule, str]:

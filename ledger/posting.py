@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -34,7 +35,7 @@ from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, KeyReused, Refusal
 
 from . import calls
-from .accounts import Found, resolve
+from .accounts import Found, known_accounts, resolve
 from .batch import Batch
 from .models import Book, Journal
 from .refusals import (
@@ -153,15 +154,25 @@ def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], 
 
 
 def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> list[Posted]:
-    keys = {leg.account for request in requests for leg in request.legs}
-    accounts = resolve(book, keys, may_open=False)
-    if connection.in_atomic_block or len(accounts) < len(keys):
+    keys: set[AccountKey] = set()
+    accounts: Mapping[AccountKey, Found] = known_accounts(book)
+    try:
+        batch = Batch(accounts, requests, actor)
+    except KeyError:
+        keys = {leg.account for request in requests for leg in request.legs}
+        accounts = resolve(book, keys, may_open=False)
+    if len(accounts) < len(keys):
         with transaction.atomic():
             batch = Batch(resolve(book, keys), requests, actor)
-            known = calls.post(book, batch)
-    else:
+            return _told(batch, calls.post(book, batch))
+    if keys:
         batch = Batch(accounts, requests, actor)
-        known = calls.post(book, batch)
+    # Within a transaction, a savepoint lets the caller go on after a refusal.
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        return _told(batch, calls.post(book, batch))
+
+
+def _told(batch: Batch, known: Mapping[int, UUID]) -> list[Posted]:
     return [
         Posted(known[number], True) if number in known else Posted(journal_id, False)
         for number, journal_id in enumerate(batch.ids, start=1)
@@ -170,9 +181,13 @@ def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> l
 
 def _post_each(outcome: _Outcome) -> list[Posted | Refused]:
     requests = outcome.requests
-    keys = {leg.account for request in requests for leg in request.legs}
-    accounts = resolve(outcome.book, keys, may_open=False)
-    if len(accounts) == len(keys) and not connection.in_atomic_block:
+    accounts = known_accounts(outcome.book)
+    are_known = all(leg.account in accounts for request in requests for leg in request.legs)
+    if not are_known:
+        keys = {leg.account for request in requests for leg in request.legs}
+        accounts = resolve(outcome.book, keys, may_open=False)
+        are_known = len(accounts) == len(keys)
+    if are_known and not connection.in_atomic_block:
         # One call is its own commit.
         _post_in_runs(outcome, accounts)
     else:
@@ -185,13 +200,12 @@ def _post_in_runs(outcome: _Outcome, accounts: Mapping[AccountKey, Found]) -> No
     batch = Batch(accounts)
     run: list[int] = []
     for position, request in enumerate(outcome.requests):
-        if all(leg.account in accounts for leg in request.legs):
-            try:
-                batch.add(request, outcome.actors[position])
-                run.append(position)
-            except Refusal as refusal:
-                outcome.results[position] = Refused(refusal)
-        else:
+        try:
+            batch.add(request, outcome.actors[position])
+            run.append(position)
+        except Refusal as refusal:
+            outcome.results[position] = Refused(refusal)
+        except KeyError:
             outcome.of_run(batch, run)
             outcome.of_newcomer(position)
             batch, run = Batch(accounts), []

@@ -40,34 +40,31 @@ CREATE OR REPLACE TRIGGER ledger_book_closes_alone BEFORE UPDATE OF closed_throu
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_close_period();
 
 -- Whatever the size of the set: one pass that moves the balances and gives back what it moved, and one look at the journals.
--- Plans are kept for the session and serve one journal and thousands alike, so every join is a look-up by key, and months are
--- named by parameters: the executor then opens only the one that is meant.
+-- Plans are kept for the session and serve one journal and thousands alike, so joins are look-ups by key, but where a set says
+-- otherwise; and months are named by parameters: the executor then opens only the one that is meant.
 CREATE OR REPLACE FUNCTION ledger_entry_law() RETURNS trigger LANGUAGE plpgsql
     SET enable_hashjoin = off SET enable_mergejoin = off SET enable_nestloop = on AS $$
 DECLARE
     ids uuid[];
     counts bigint[];
-    entry_total bigint;
+    touched bigint[];
+    is_set boolean;
+    nets_to_zero boolean;
     journals record;
     moved record;
 BEGIN
-    SELECT array_agg(g.journal_id), array_agg(g.entries), sum(g.entries)::bigint
-      INTO ids, counts, entry_total
-      FROM (SELECT journal_id, CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END AS entries
-              FROM added GROUP BY journal_id ORDER BY journal_id) g;
-    IF ids IS NULL THEN
+    SELECT ARRAY[a.journal_id], EXISTS (SELECT FROM added o WHERE o.journal_id <> a.journal_id) INTO ids, is_set
+      FROM added a LIMIT 1;
+    IF NOT FOUND THEN
         RETURN NULL;
     END IF;
 
     -- L2, L12 and what else the journals ask for.
-    IF cardinality(ids) = 1 THEN
-        SELECT (j.transaction = pg_current_xact_id() AND j.entry_count = counts[1])::integer::bigint AS whole,
-               j.book_id AS book_low, j.book_id AS book_high, j.hold_id IS NOT NULL AS have_hold,
-               j.reversal_of_id IS NOT NULL AS have_reversal,
-               j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id) AS are_late
-          INTO journals
-          FROM ledger_journal j WHERE j.id = ids[1];
-    ELSE
+    IF is_set THEN
+        SELECT array_agg(g.journal_id), array_agg(g.entries), bool_and(g.total = 0) INTO ids, counts, nets_to_zero
+          FROM (SELECT journal_id, sum(amount_atoms) AS total,
+                       CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END AS entries
+                  FROM added GROUP BY journal_id ORDER BY journal_id) g;
         SELECT CASE WHEN array_agg(j.id ORDER BY j.id) = ids AND array_agg(j.entry_count::bigint ORDER BY j.id) = counts
                     THEN count(*) END AS whole,
                min(j.book_id) AS book_low, max(j.book_id) AS book_high, bool_or(j.hold_id IS NOT NULL) AS have_hold,
@@ -86,6 +83,13 @@ BEGIN
               FROM unnest(ids, counts) AS a(id, entries)
               JOIN ledger_journal j ON j.id = a.id AND j.id BETWEEN ids[1] AND ids[cardinality(ids)];
         END IF;
+    ELSE
+        SELECT (j.transaction = pg_current_xact_id())::integer::bigint AS whole, j.book_id AS book_low,
+               j.book_id AS book_high, j.hold_id IS NOT NULL AS have_hold, j.reversal_of_id IS NOT NULL AS have_reversal,
+               j.value_on <= (SELECT closed_through FROM ledger_book b WHERE b.id = j.book_id) AS are_late,
+               j.entry_count::bigint AS entry_count
+          INTO journals
+          FROM ledger_journal j WHERE j.id = ids[1];
     END IF;
     IF journals.whole IS DISTINCT FROM cardinality(ids) THEN
         PERFORM ledger_say_what_is_not_whole(ids, counts);
@@ -103,26 +107,11 @@ BEGIN
 
     -- L3, L7: versions continue, every entry states the running sum, and none leaves the bounds, so that a batch cannot
     -- dip below a floor on its way. One update per balance; what it gives back must balance (L1) and be of one book.
-    IF cardinality(ids) = 1 THEN
-        WITH moved_now AS (
-            UPDATE ledger_balance b
-               SET net_atoms = n.balance_atoms, version = n.version
-              FROM added n
-             WHERE b.account_id = n.account_id
-               AND n.version = b.version + 1
-               AND n.balance_atoms = b.net_atoms + n.amount_atoms
-               AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
-               AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
-               AND (b.freeze = 'none' OR (b.freeze = 'debit' AND n.amount_atoms < 0)
-                    OR (b.freeze = 'credit' AND n.amount_atoms > 0))
-            RETURNING b.asset_id, b.stock_location_id, b.book_id, n.amount_atoms
-        )
-        SELECT coalesce(sum(g.entries), 0)::bigint AS entries, coalesce(bool_and(g.total = 0), true) AS balances,
-               coalesce(bool_and(g.book_low = journals.book_low AND g.book_high = journals.book_low), true) AS is_one_book
-          INTO moved
-          FROM (SELECT count(*) AS entries, sum(amount_atoms) AS total, min(book_id) AS book_low, max(book_id) AS book_high
-                  FROM moved_now GROUP BY asset_id, stock_location_id) g;
-    ELSE
+    IF is_set THEN
+        -- Sizes are alike here, so these joins are by hash, and balances are read along their key.
+        touched := (SELECT array_agg(DISTINCT account_id) FROM added);
+        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),
+                set_config('enable_bitmapscan', 'off', true);
         WITH moved_now AS (
             UPDATE ledger_balance b
                SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
@@ -135,9 +124,10 @@ BEGIN
                       FROM (SELECT n.account_id, n.amount_atoms, n.balance_atoms, n.version,
                                    n.balance_atoms - sum(n.amount_atoms) OVER following AS opening,
                                    n.journal_id = lag(n.journal_id) OVER following AS is_again
-                              FROM added n WINDOW following AS (PARTITION BY n.account_id ORDER BY n.version)) r
+                              FROM added n
+                            WINDOW following AS (PARTITION BY n.account_id ORDER BY n.version ROWS UNBOUNDED PRECEDING)) r
                      GROUP BY r.account_id) m
-             WHERE b.account_id = m.account_id
+             WHERE b.account_id = ANY (touched) AND b.account_id = m.account_id
                AND m.first_version = b.version + 1
                AND m.last_version = b.version + m.entries
                AND m.opening_min = b.net_atoms
@@ -147,26 +137,62 @@ BEGIN
                AND (b.ceiling_atoms IS NULL OR m.highest + b.held_debit_atoms <= b.ceiling_atoms)
                AND (b.freeze = 'none' OR (b.freeze = 'debit' AND NOT m.is_debited)
                     OR (b.freeze = 'credit' AND NOT m.is_credited))
-            RETURNING b.account_id, m.entries, b.asset_id, b.stock_location_id, b.book_id
+            RETURNING b.account_id, m.entries, b.asset_id, b.stock_location_id AS place_id, b.book_id
         )
-        SELECT array_agg(account_id) AS accounts, array_agg(asset_id) AS assets, array_agg(stock_location_id) AS places,
-               coalesce(sum(entries), 0)::bigint AS entries, false AS balances,
+        SELECT array_agg(account_id) AS accounts, array_agg(asset_id) AS assets, array_agg(place_id) AS places,
+               coalesce(sum(entries), 0)::bigint AS entries, (SELECT count(*) FROM added) AS entry_count,
+               nets_to_zero AND min(asset_id) = max(asset_id) AND count(place_id) IN (0, count(*))
+               AND min(place_id) IS NOT DISTINCT FROM max(place_id) AS balances,
                coalesce(bool_and(book_id = journals.book_low), true) AS is_one_book
           INTO moved
           FROM moved_now;
-        -- Sizes are alike here, so this join alone is by hash.
-        PERFORM set_config('enable_hashjoin', 'on', true);
-        moved.balances := NOT EXISTS (
-            SELECT FROM added n JOIN unnest(moved.accounts, moved.assets, moved.places) AS a(id, asset, place)
-                     ON a.id = n.account_id
-             GROUP BY n.journal_id, a.asset, a.place HAVING sum(n.amount_atoms) <> 0);
-        PERFORM set_config('enable_hashjoin', 'off', true);
+        IF moved.balances IS NOT TRUE THEN
+            moved.balances := NOT EXISTS (
+                SELECT FROM added n JOIN unnest(moved.accounts, moved.assets, moved.places) AS a(id, asset, place)
+                         ON a.id = n.account_id
+                 GROUP BY n.journal_id, a.asset, a.place HAVING sum(n.amount_atoms) <> 0);
+        END IF;
+        PERFORM set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),
+                set_config('enable_bitmapscan', 'on', true);
+    ELSE
+        WITH moved_now AS (
+            UPDATE ledger_balance b
+               SET net_atoms = n.balance_atoms, version = n.version
+              FROM added n
+             WHERE b.account_id = n.account_id
+               AND n.version = b.version + 1
+               AND n.balance_atoms = b.net_atoms + n.amount_atoms
+               AND (b.floor_atoms IS NULL OR n.balance_atoms - b.held_credit_atoms >= b.floor_atoms)
+               AND (b.ceiling_atoms IS NULL OR n.balance_atoms + b.held_debit_atoms <= b.ceiling_atoms)
+               AND (b.freeze = 'none' OR (b.freeze = 'debit' AND n.amount_atoms < 0)
+                    OR (b.freeze = 'credit' AND n.amount_atoms > 0))
+            RETURNING b.asset_id, b.stock_location_id AS place_id, b.book_id, n.amount_atoms, n.position
+        )
+        SELECT count(*) AS entries, journals.entry_count,
+               min(position) = 1 AND max(position) = count(*) AND count(*) = journals.entry_count AS is_whole,
+               sum(amount_atoms) = 0 AND min(asset_id) = max(asset_id) AND count(place_id) IN (0, count(*))
+               AND min(place_id) IS NOT DISTINCT FROM max(place_id) AS balances,
+               coalesce(min(book_id) = journals.book_low AND max(book_id) = journals.book_low, true) AS is_one_book
+          INTO moved
+          FROM moved_now;
+        IF moved.is_whole IS NOT TRUE THEN
+            counts := (SELECT ARRAY[CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END]
+                         FROM added);
+            IF counts[1] <> journals.entry_count THEN
+                PERFORM ledger_say_what_is_not_whole(ids, counts);
+            END IF;
+        END IF;
+        IF moved.balances IS NOT TRUE THEN
+            moved.balances := NOT EXISTS (
+                SELECT FROM added n JOIN ledger_balance b ON b.account_id = n.account_id
+                 GROUP BY b.asset_id, b.stock_location_id HAVING sum(n.amount_atoms) <> 0);
+        END IF;
     END IF;
-    IF NOT moved.balances OR moved.entries <> entry_total THEN
+    IF NOT moved.balances OR moved.entries <> moved.entry_count THEN
         PERFORM ledger_say_what_does_not_balance((SELECT array_agg(journal_id) FROM added),
             (SELECT array_agg(account_id) FROM added), (SELECT array_agg(amount_atoms) FROM added));
     END IF;
-    IF moved.entries <> entry_total THEN
+    IF moved.entries <> moved.entry_count THEN
         PERFORM ledger_say_what_stands_in_the_way(
             (SELECT array_agg(account_id ORDER BY account_id, version) FROM added),
             (SELECT array_agg(amount_atoms ORDER BY account_id, version) FROM added),
@@ -307,13 +333,16 @@ CREATE OR REPLACE TRIGGER ledger_journal_transaction_is_own
 -- L3: nobody but the law's own triggers moves a balance or what is held of it, and a new one starts at nothing.
 CREATE OR REPLACE FUNCTION ledger_balance_law() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 THEN
+        RETURN NULL;
+    END IF;
     RAISE EXCEPTION 'a balance moves only by its entries: % on ledger_balance is refused', TG_OP
         USING ERRCODE = 'LB003';
 END $$;
 
 CREATE OR REPLACE TRIGGER ledger_balance_moves_by_entries
     BEFORE UPDATE OF net_atoms, version, held_debit_atoms, held_credit_atoms ON ledger_balance
-    FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_balance_law();
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance_law();
 CREATE OR REPLACE TRIGGER ledger_balance_starts_empty BEFORE INSERT ON ledger_balance
     FOR EACH ROW WHEN (NEW.net_atoms <> 0 OR NEW.version <> 0 OR NEW.held_debit_atoms <> 0 OR NEW.held_credit_atoms <> 0)
     EXECUTE FUNCTION ledger_balance_law();

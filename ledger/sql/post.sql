@@ -13,54 +13,42 @@ $$;
 --                entries, checks the set and moves each balance once (law.sql)
 --
 -- Plans are kept for the session and serve one journal and thousands alike, so nested loops are out: they are what turns a
--- plan made for one journal into one that takes a second for a thousand.
+-- plan made for one journal into one that takes a second for a thousand. Balances are read along their key, which is the
+-- order in which they are to be locked.
+--
+-- With `p_is_eager` no key is expected to be known: a row that is simply inserted costs half of one that may conflict. Where
+-- one is known after all, the call ends with a unique violation on `ledger_key_pkey` and is to be made again without.
 --
 -- A journal is its own row of the outbox: it carries the transaction that wrote it (see ledger/outbox.py).
--- Journals are given as parallel arrays; entries name their journal by its position, counted from 1. Only what was not
--- booked now is returned: journals known before. Everything between `p_from` and `p_to` is booked, or nothing is.
+-- Journals are given as parallel arrays; entries name their journal by its position, counted from 1, and tell what the batch
+-- has moved on their account up to them, and in how many entries: the balances they state are computed from that when the
+-- whole batch is new, and the law does not take the caller's word for them. Only what was not booked now is returned:
+-- journals known before. Everything between `p_from` and `p_to` is booked, or nothing is.
 CREATE OR REPLACE FUNCTION ledger_post(
-    p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
+    p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
     p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
-    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[], e_moved numeric[], e_turn integer[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off SET enable_bitmapscan = off
     SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    is_whole boolean := p_from = 1 AND p_to = cardinality(p_ids);
     fresh boolean[];
     fresh_count integer;
     known record;
     accounts bigint[] := e_account;
-    nets atoms[];
-    versions bigint[];
 BEGIN
-    -- The lean path: one journal whose key is new. The same statements without what only sets need.
-    IF cardinality(p_ids) = 1 THEN
-        INSERT INTO ledger_key (book_id, key, journal_id) VALUES (p_book, p_keys[1], p_ids[1]) ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor, cause,
-                                        narrative, entry_count, reversal_of_id, hold_id)
-            VALUES (p_ids[1], p_book, p_keys[1], p_hashes[1], p_kinds[1], p_value_on[1], p_booked_at, p_actors[1],
-                    p_causes[1], p_narratives[1], p_entry_counts[1], p_reversal_of[1], p_holds[1]);
-            SELECT array_agg(b.account_id), array_agg(b.net_atoms), array_agg(b.version) INTO accounts, nets, versions
-              FROM (SELECT account_id, net_atoms, version FROM ledger_balance
-                     WHERE account_id = ANY (e_account) ORDER BY account_id FOR NO KEY UPDATE) b;
-            IF cardinality(accounts) IS DISTINCT FROM cardinality(e_account) THEN
-                RAISE EXCEPTION 'entries of journal % must be on accounts that exist, once each', p_ids[1]
-                    USING ERRCODE = 'LB003';
-            END IF;
-            INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
-            SELECT p_ids[1], e.position, e.account, e.amount, nets[array_position(accounts, e.account)] + e.amount,
-                   versions[array_position(accounts, e.account)] + 1
-              FROM unnest(e_position, e_account, e_amount) AS e(position, account, amount);
-            RETURN;
-        END IF;
+    IF p_is_eager THEN
+        INSERT INTO ledger_key (book_id, key, journal_id)
+        SELECT p_book, g.key, g.id FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
+         WHERE g.n BETWEEN p_from AND p_to ORDER BY g.key, g.n;
+    ELSE
+        INSERT INTO ledger_key (book_id, key, journal_id)
+        SELECT p_book, g.key, g.id FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
+         WHERE g.n BETWEEN p_from AND p_to ORDER BY g.key, g.n
+        ON CONFLICT DO NOTHING;
     END IF;
-
-    INSERT INTO ledger_key (book_id, key, journal_id)
-    SELECT p_book, g.key, g.id FROM unnest(p_ids, p_keys) WITH ORDINALITY AS g(id, key, n)
-     WHERE g.n BETWEEN p_from AND p_to ORDER BY g.key, g.n
-    ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS fresh_count = ROW_COUNT;
 
     IF fresh_count < p_to - p_from + 1 THEN
@@ -95,22 +83,34 @@ BEGIN
                WITH ORDINALITY AS g(id, key, hash, actor, kind, value_on, cause, narrative, entries, reversal_of, hold, n)
          WHERE g.n BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[g.n]);
 
-        IF p_from > 1 OR p_to < cardinality(p_ids) THEN
+        IF NOT is_whole THEN
             accounts := ledger_accounts_of(e_journal, e_account, p_from, p_to);
         END IF;
-        WITH locked AS MATERIALIZED (
-            SELECT b.account_id, b.net_atoms, b.version FROM ledger_balance b
-             WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE
-        )
-        INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
-        SELECT p_ids[e.journal], e.position, e.account, e.amount,
-               b.net_atoms + sum(e.amount) OVER running,
-               b.version + row_number() OVER running
-          FROM unnest(e_journal, e_position, e_account, e_amount)
-               WITH ORDINALITY AS e(journal, position, account, amount, n)
-          JOIN locked b ON b.account_id = e.account
-         WHERE e.journal BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[e.journal])
-        WINDOW running AS (PARTITION BY e.account ORDER BY e.n);
+        IF is_whole AND fresh IS NULL THEN
+            WITH locked AS MATERIALIZED (
+                SELECT b.account_id, b.net_atoms, b.version FROM ledger_balance b
+                 WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE
+            )
+            INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
+            SELECT p_ids[e.journal], e.position, e.account, e.amount, b.net_atoms + e.moved, b.version + e.turn
+              FROM unnest(e_journal, e_position, e_account, e_amount, e_moved, e_turn)
+                   AS e(journal, position, account, amount, moved, turn)
+              JOIN locked b ON b.account_id = e.account;
+        ELSE
+            WITH locked AS MATERIALIZED (
+                SELECT b.account_id, b.net_atoms, b.version FROM ledger_balance b
+                 WHERE b.account_id = ANY (accounts) ORDER BY b.account_id FOR NO KEY UPDATE
+            )
+            INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
+            SELECT p_ids[e.journal], e.position, e.account, e.amount,
+                   b.net_atoms + sum(e.amount) OVER running,
+                   b.version + row_number() OVER running
+              FROM unnest(e_journal, e_position, e_account, e_amount)
+                   WITH ORDINALITY AS e(journal, position, account, amount, n)
+              JOIN locked b ON b.account_id = e.account
+             WHERE e.journal BETWEEN p_from AND p_to AND (fresh IS NULL OR fresh[e.journal])
+            WINDOW running AS (PARTITION BY e.account ORDER BY e.n);
+        END IF;
     END IF;
 
     IF fresh IS NOT NULL THEN
@@ -120,6 +120,43 @@ BEGIN
               JOIN ledger_key k ON k.book_id = p_book AND k.key = g.key
              WHERE g.n BETWEEN p_from AND p_to AND NOT fresh[g.n];
     END IF;
+END $$;
+
+-- One journal: what `ledger_post` does for a set, without what only sets need. Entries stand in the order of the arrays.
+-- Returns the journal that was known before, else nothing.
+CREATE OR REPLACE FUNCTION ledger_post_one(
+    p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_id uuid, p_key text, p_hash bytea, p_actor text, p_kind text,
+    p_value_on date, p_cause text, p_narrative text, p_reversal_of uuid, p_hold uuid, e_account bigint[], e_amount atoms[]
+) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_bitmapscan = off
+    SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    written integer;
+BEGIN
+    IF p_is_eager THEN
+        INSERT INTO ledger_key (book_id, key, journal_id) VALUES (p_book, p_key, p_id);
+    ELSE
+        INSERT INTO ledger_key (book_id, key, journal_id) VALUES (p_book, p_key, p_id) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN (SELECT k.journal_id FROM ledger_post(
+                false, p_book, p_booked_at, 1, 1, ARRAY[p_id], ARRAY[p_key], ARRAY[p_hash], ARRAY[p_actor], ARRAY[p_kind],
+                ARRAY[p_value_on], ARRAY[p_cause], ARRAY[p_narrative], ARRAY[cardinality(e_account)::smallint],
+                ARRAY[p_reversal_of], ARRAY[p_hold], '{}', '{}', e_account, e_amount, '{}', '{}') k);
+        END IF;
+    END IF;
+    INSERT INTO ledger_journal (id, book_id, idempotency_key, body_hash, kind, value_on, booked_at, actor, cause, narrative,
+                                entry_count, reversal_of_id, hold_id)
+    VALUES (p_id, p_book, p_key, p_hash, p_kind, p_value_on, p_booked_at, p_actor, p_cause, p_narrative,
+            cardinality(e_account), p_reversal_of, p_hold);
+    INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)
+    SELECT p_id, b.place, b.account_id, e_amount[b.place], b.net_atoms + e_amount[b.place], b.version + 1
+      FROM (SELECT account_id, net_atoms, version, array_position(e_account, account_id) AS place FROM ledger_balance
+             WHERE account_id = ANY (e_account) ORDER BY account_id FOR NO KEY UPDATE) b;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> cardinality(e_account) OR written <> cardinality(e_amount) THEN
+        RAISE EXCEPTION 'entries of journal % must be on accounts that exist, once each', p_id USING ERRCODE = 'LB003';
+    END IF;
+    RETURN NULL;
 END $$;
 
 -- Whether an error is a refusal of the law, which a batch of independent journals survives.
@@ -132,10 +169,10 @@ $$;
 -- usual case costs what a batch does and k refusals cost k searches. The outcome is that of posting one after another,
 -- because the law checks every running balance.
 CREATE OR REPLACE FUNCTION ledger_post_each(
-    p_keep boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
+    p_keep boolean, p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
     p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
-    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[]
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[], e_moved numeric[], e_turn integer[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid, is_known boolean, refusal jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -149,16 +186,25 @@ BEGIN
     BEGIN
         RETURN QUERY
             SELECT r.ordinal, r.journal_id, true, NULL::jsonb
-              FROM ledger_post(p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds, p_value_on,
-                               p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount) r;
+              FROM ledger_post(p_is_eager, p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds,
+                               p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal,
+                               e_position, e_account, e_amount, e_moved, e_turn) r;
         RETURN;
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, rule = CONSTRAINT_NAME, message = MESSAGE_TEXT,
                                 detail = PG_EXCEPTION_DETAIL;
-        IF NOT ledger_is_refusal(state, rule) THEN
+        IF NOT ledger_is_refusal(state, rule) AND NOT (p_is_eager AND rule = 'ledger_key_pkey') THEN
             RAISE;
         END IF;
     END;
+    IF rule = 'ledger_key_pkey' THEN
+        RETURN QUERY
+            SELECT r.* FROM ledger_post_each(p_keep, false, p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes,
+                                             p_actors, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts,
+                                             p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount, e_moved,
+                                             e_turn) r;
+        RETURN;
+    END IF;
     IF p_from = p_to THEN
         why := CASE WHEN state = 'LB010' THEN detail::jsonb
                     ELSE jsonb_build_object('state', state, 'rule', rule, 'message', message, 'detail', detail) END;
@@ -173,13 +219,15 @@ BEGIN
       WHERE b.account_id = ANY (ledger_accounts_of(e_journal, e_account, p_from, p_to))
       ORDER BY b.account_id FOR NO KEY UPDATE;
     RETURN QUERY
-        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, p_from, halfway, p_ids, p_keys, p_hashes, p_actors, p_kinds,
-                                         p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
-                                         e_account, e_amount) r;
+        SELECT r.* FROM ledger_post_each(p_keep, p_is_eager, p_book, p_booked_at, p_from, halfway, p_ids, p_keys, p_hashes,
+                                         p_actors, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts,
+                                         p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount, e_moved,
+                                         e_turn) r;
     RETURN QUERY
-        SELECT r.* FROM ledger_post_each(p_keep, p_book, p_booked_at, halfway + 1, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds,
-                                         p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal, e_position,
-                                         e_account, e_amount) r;
+        SELECT r.* FROM ledger_post_each(p_keep, p_is_eager, p_book, p_booked_at, halfway + 1, p_to, p_ids, p_keys, p_hashes,
+                                         p_actors, p_kinds, p_value_on, p_causes, p_narratives, p_entry_counts,
+                                         p_reversal_of, p_holds, e_journal, e_position, e_account, e_amount, e_moved,
+                                         e_turn) r;
 END $$;
 
 -- Keep a refusal under its key, unless the key was answered before.

@@ -54,7 +54,7 @@ BEGIN
     FOR found IN
         SELECT p.oid::regprocedure AS name,
                CASE WHEN p.prosecdef AND p.proname = 'ledger_seal' THEN 'lombard_sealer'
-                    WHEN p.prosecdef AND p.proname IN ('ledger_post', 'ledger_post_each', 'ledger_keep_refusal',
+                    WHEN p.prosecdef AND p.proname IN ('ledger_post', 'ledger_post_one', 'ledger_post_each', 'ledger_keep_refusal',
                                                        'ledger_open_accounts', 'ledger_ensure_partitions')
                     THEN 'lombard_poster'
                     WHEN NOT p.prosecdef AND p.provolatile <> 'v' THEN 'lombard_reader' END AS role

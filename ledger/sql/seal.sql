@@ -47,7 +47,7 @@ BEGIN
               LEFT JOIN ledger_location l ON l.id = c.location_id
              GROUP BY e.journal_id
         )
-        SELECT t.book_id, t.transaction, t.id, t.entry_count,
+        SELECT t.book_id, t.transaction, t.id, t.entry_count::smallint,
                sha256('\x00'::bytea || record_send(ROW(
                    t.id::text, t.transaction::text, t.code::text, t.idempotency_key::text, t.kind::text,
                    to_char(t.value_on, 'YYYY-MM-DD'), ledger_utc(t.booked_at), t.actor::text, t.cause::text,

@@ -295,9 +295,9 @@ def test_a_journal_whose_words_were_altered(books: Book, column: str) -> None:
         ),
         ("DROP TRIGGER ledger_balance_stays ON ledger_balance", "ledger_balance", "ledger_balance_stays"),
         (
-            "ALTER TABLE ledger_entry DROP CONSTRAINT ledger_entry_moves_something",
-            "ledger_entry",
-            "ledger_entry_moves_something",
+            "ALTER TABLE ledger_balance DROP CONSTRAINT ledger_balance_within_bounds",
+            "ledger_balance",
+            "ledger_balance_within_bounds",
         ),
     ],
 )

@@ -394,9 +394,9 @@ LAW = [
     ),
     Damage(
         "constraint dropped",
-        "ALTER TABLE ledger_entry DROP CONSTRAINT ledger_entry_moves_something",
+        "ALTER TABLE ledger_key DROP CONSTRAINT ledger_key_is_answered",
         "law_is_in_force",
-        "table ledger_entry",
+        "table ledger_key",
     ),
     Damage(
         "primary key of keys dropped",
@@ -415,6 +415,18 @@ LAW = [
         "ALTER DOMAIN atoms DROP CONSTRAINT atoms_are_whole",
         "domains_are_in_force",
         "domain atoms",
+    ),
+    Damage(
+        "entries of nothing let in",
+        "ALTER DOMAIN ledger_moved_atoms DROP CONSTRAINT ledger_entry_moves_something",
+        "domains_are_in_force",
+        "domain ledger_moved_atoms",
+    ),
+    Damage(
+        "column taken out of its domain",
+        "ALTER TABLE ledger_journal ALTER COLUMN entry_count TYPE smallint",
+        "domains_are_in_force",
+        "table ledger_journal",
     ),
 ]
 

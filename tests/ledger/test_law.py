@@ -277,10 +277,11 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
 
     with pytest.raises(Error, match="atoms_are_whole"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
+            "SELECT * FROM ledger_post(true, %s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
             " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
             " ARRAY[2]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[1, 1],"
-            " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s::text::numeric, 1]::atoms[])",
+            " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s::text::numeric, 1]::atoms[],"
+            " ARRAY[1, 1], ARRAY[1, 1])",
             book.pk,
             str(uuid7()),
             DAY,
@@ -290,13 +291,65 @@ def test_l3_the_posting_function_takes_no_such_amount_either(
         )
 
 
+@pytest.mark.parametrize(
+    ("moved", "turns"),
+    [
+        pytest.param("{500,-400}", "{1,1}", id="another sum"),
+        pytest.param("{500,-500}", "{1,2}", id="another turn"),
+        pytest.param("{500,-500}", "{2,2}", id="a turn left out"),
+        pytest.param("{500,NULL}", "{1,1}", id="no sum"),
+    ],
+)
+def test_l3_the_posting_function_takes_nobodys_word_for_a_running_balance(
+    book: Book, ids: tuple[int, int], moved: str, turns: str
+) -> None:
+    with pytest.raises(Error, match=r"do not continue the balances|balance_atoms"):
+        sql(
+            "SELECT * FROM ledger_post(true, %s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
+            " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+            " ARRAY[2]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[1, 1],"
+            " ARRAY[1, 2]::smallint[], %s::bigint[], ARRAY[500, -500]::atoms[], %s::numeric[], %s::integer[])",
+            book.pk,
+            str(uuid7()),
+            DAY,
+            list(ids),
+            moved,
+            turns,
+        )
+
+
+@pytest.mark.parametrize(
+    ("accounts", "amounts"),
+    [
+        pytest.param("{%(bank)s,%(bank)s}", "{500,-500}", id="one account twice"),
+        pytest.param("{%(bank)s,%(chan)s,-1}", "{500,-500,1}", id="one that is not there"),
+        pytest.param("{%(bank)s,%(chan)s}", "{500,-500,0}", id="an amount too many"),
+        pytest.param("{%(bank)s,%(chan)s}", "{500}", id="an amount too few"),
+    ],
+)
+def test_l2_a_single_journal_is_on_accounts_that_exist_once_each(
+    book: Book, ids: tuple[int, int], accounts: str, amounts: str
+) -> None:
+    with pytest.raises(Error, match=r"once each|come whole|amount_atoms|ledger_entry_moves_something"):
+        sql(
+            "SELECT ledger_post_one(true, %s, now(), %s, 'raw', '\\x00', 'psql', 'transfer', %s, '', '', NULL, NULL,"
+            " %s::bigint[], %s::numeric[]::atoms[])",
+            book.pk,
+            str(uuid7()),
+            DAY,
+            accounts % {"bank": ids[0], "chan": ids[1]},
+            amounts,
+        )
+
+
 def test_l2_the_posting_function_books_no_journal_without_entries(book: Book) -> None:
     with pytest.raises(Error, match="ledger_journal_has_entries"):
         sql(
-            "SELECT * FROM ledger_post(%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
+            "SELECT * FROM ledger_post(true, %s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY['raw'],"
             " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
             " ARRAY[0]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[]::integer[],"
-            " ARRAY[]::smallint[], ARRAY[]::bigint[], ARRAY[]::atoms[])",
+            " ARRAY[]::smallint[], ARRAY[]::bigint[], ARRAY[]::atoms[],"
+            " ARRAY[]::numeric[], ARRAY[]::integer[])",
             book.pk,
             str(uuid7()),
             DAY,

@@ -121,11 +121,11 @@ def by_models(vault: Vault, debit: str, credit: str) -> object:
 
 
 def by_function(vault: Vault, debit: str, credit: str) -> object:
-    return _call("ledger_post(", vault, debit, credit)
+    return _call("ledger_post(true, ", vault, debit, credit)
 
 
 def by_function_each(vault: Vault, debit: str, credit: str) -> object:
-    rows = _call("ledger_post_each(true, ", vault, debit, credit)
+    rows = _call("ledger_post_each(true, true, ", vault, debit, credit)
     if rows and rows[0][3] is not None:
         raise Refusal(str(rows[0][3]))
     return rows
@@ -174,13 +174,16 @@ def _call(function: str, vault: Vault, debit: str, credit: str) -> list[tuple[ob
         f"SELECT * FROM {function}%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY[%s],"
         " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['pledge'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
         " ARRAY[2]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[1, 1],"
-        " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s, %s]::text[]::numeric[]::atoms[])",
+        " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s, %s]::text[]::numeric[]::atoms[],"
+        " ARRAY[%s, %s]::text[]::numeric[], ARRAY[1, 1])",
         vault.book.pk,
         str(uuid7()),
         f"raw{next(NUMBERS)}",
         DAY,
         vault.custody,
         vault.chan,
+        debit,
+        credit,
         debit,
         credit,
     )

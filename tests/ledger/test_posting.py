@@ -8,10 +8,19 @@ import pytest
 from django.db import transaction
 
 from ledger import balances, posting
-from ledger.accounts import AccountKey
-from ledger.core.errors import Invalid
+from ledger.accounts import AccountKey, slot_of_process
+from ledger.core.errors import Invalid, Refusal
 from ledger.models import Account, Balance, Book, Entry, Journal
-from ledger.posting import AccountFrozen, InsufficientBalance, JournalRequest, Leg, Posted, Refused
+from ledger.posting import (
+    AccountFrozen,
+    InsufficientBalance,
+    JournalRequest,
+    Leg,
+    Posted,
+    Refused,
+    credit,
+    debit,
+)
 
 from .books import (
     BANK,
@@ -220,12 +229,28 @@ def test_an_unknown_place_is_not_taken_for_no_place(book: Book) -> None:
         )
 
 
-def test_posting_to_known_accounts_takes_two_round_trips(
+def test_a_house_account_named_once_as_a_whole_and_once_by_its_slot_is_one_account(book: Book) -> None:
+    posting.post(book, cash_in("d1", CHAN, "1.00"), actor="ops")
+    slot = BANK._replace(slot=slot_of_process())
+
+    legs = (debit(BANK, Decimal("3.00")), debit(slot, Decimal("2.00")), credit(cash(CHAN), Decimal("5.00")))
+    posted = posting.post(book, JournalRequest("d2", "deposit", legs, DAY), actor="ops")
+
+    assert sorted(Entry.objects.filter(journal=posted.journal_id).values_list("amount_atoms", flat=True)) == [
+        -500,
+        500,
+    ]
+    with pytest.raises(Refusal) as refused:
+        posting.post(book, move("d3", BANK, slot, "1.00"), actor="ops")
+    assert refused.value.reason == "journal_size"
+
+
+def test_posting_to_known_accounts_is_one_call(
     book: Book, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     posting.post(book, cash_in("d1", CHAN, "1.00"), actor="ops")
 
-    with django_assert_num_queries(4):  # with the savepoint set and released
+    with django_assert_num_queries(3):  # with the savepoint set and released
         posting.post_batch(book, [cash_in(f"d{n}", CHAN, "1.00") for n in range(2, 9)], actor="ops")
 
 

@@ -58,7 +58,8 @@ def empty_call(name: str) -> str:
     ((names, types),) = sql(
         "SELECT proargnames::text[], proargtypes::regtype[]::text[] FROM pg_proc WHERE proname = %s", name
     )
-    values = {"p_from": "1", "p_to": "0", "p_book": "1", "p_keep": "true", "p_booked_at": "now()"}
+    values = {"p_from": "1", "p_to": "0", "p_book": "1", "p_booked_at": "now()"}
+    values |= {"p_keep": "true", "p_is_eager": "true"}
     given = [
         f"{parameter} => {values.get(parameter, repr('{}' if kind.endswith('[]') else 'psql'))}::{kind}"
         for parameter, kind in zip(names, types, strict=False)
