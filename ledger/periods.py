@@ -1,7 +1,8 @@
 """Closing and reopening the periods of a book, each by two people.
 
 Nothing is booked at a value date in a closed period. The law closes (`ledger/sql/periods.sql`): it waits for postings
-under way, writes down what stood in the books, and refuses what comes later.
+under way, writes down what stood in the books, and refuses what comes later. It goes on from what the last closing in
+force wrote down (`ledger/sql/period_balances.sql`), so postings wait for what was booked since and not for all there is.
 """
 
 from __future__ import annotations

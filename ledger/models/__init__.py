@@ -7,7 +7,7 @@ from .corporate_action import CorporateAction, Entitlement
 from .hold import Hold
 from .journal import Entry, Journal, PostingKey
 from .limit import AccountLimit
-from .period import PeriodChange
+from .period import PeriodBalance, PeriodChange
 
 __all__ = [
     "Account",
@@ -25,6 +25,7 @@ __all__ = [
     "Hold",
     "Journal",
     "Location",
+    "PeriodBalance",
     "PeriodChange",
     "PostingKey",
     "Role",

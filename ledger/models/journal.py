@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -84,6 +85,8 @@ class Journal(models.Model):
         verbose_name_plural = _("journals")
         indexes = [
             models.Index(fields=["transaction", "id"], name="ledger_journal_order"),
+            # One line for some hundred kilobytes of journals, so that a posting pays next to nothing for it.
+            BrinIndex(fields=["value_on"], name="ledger_journal_value_on"),
             models.Index(fields=["cause"], name="ledger_journal_cause", condition=~Q(cause="")),
             models.Index(
                 fields=["reversal_of"],

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from ledger.core.fields import AtomsField
 from ledger.core.models import FourEyes
 
 
@@ -56,3 +57,39 @@ class PeriodChange(FourEyes):
     def __str__(self) -> str:
         day = f"{self.through:%Y-%m-%d}" if self.through else "–"
         return f"{self.book} {self.get_kind_display()} {day}"
+
+
+class PeriodBalance(models.Model):
+    """What stood on an account at a closing, and how many entries had made it.
+
+    Written with the figures of its closing, by the law (`ledger/sql/period_balances.sql`), for the next closing to start
+    from; `manage.py audit` compares them.
+    """
+
+    pk = models.CompositePrimaryKey("change_id", "account_id")
+    change = models.ForeignKey(
+        "ledger.PeriodChange",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="balances",
+        verbose_name=_("closing of periods"),
+    )
+    account = models.ForeignKey(
+        "ledger.Account",
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("account"),
+    )
+    net_atoms = AtomsField(_("net balance"))
+    entry_count = models.BigIntegerField(_("entries"))
+
+    class Meta:
+        db_table = "ledger_period_balance"
+        verbose_name = _("balance at a closing")
+        verbose_name_plural = _("balances at closings")
+
+    def __str__(self) -> str:
+        return f"{self.change_id} {self.account_id}"

@@ -5,8 +5,28 @@
 --   L19 a change once proposed stays what it is, and what stood in the books at a closing is written down by the law itself,
 --       while nothing can be booked
 
+-- What accounts of one asset come to: both sides, how many accounts and entries, and a hash over every account's balance.
+CREATE OR REPLACE FUNCTION ledger_asset_figures(p_accounts bigint[], p_nets numeric[], p_entries numeric) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_object(
+               'debit_atoms', coalesce(sum(t.net) FILTER (WHERE t.net > 0), 0)::text,
+               'credit_atoms', coalesce(-sum(t.net) FILTER (WHERE t.net < 0), 0)::text,
+               'accounts', count(*), 'entries', p_entries,
+               'hash', encode(sha256(convert_to(
+                   string_agg(t.account_id || ':' || t.net, ',' ORDER BY t.account_id), 'UTF8')), 'hex'))
+      FROM unnest(p_accounts, p_nets) AS t(account_id, net)
+$$;
+
+-- Whether a closing is in force: what was closed by it was not reopened since.
+CREATE OR REPLACE FUNCTION ledger_period_stands(c ledger_periodchange) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT c.kind = 'close' AND c.number IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ledger_periodchange r
+                        WHERE r.book_id = c.book_id AND r.number > c.number AND r.kind = 'reopen'
+                          AND coalesce(r.through, '-infinity') < c.through)
+$$;
+
 -- What a book's accounts come to at the end of each of `p_through`, by value date, as one object per day with the assets by
--- code. Reads every entry up to the last of these days once.
+-- code. Reads every entry up to the last of these days once: so the audit makes anew what closings wrote down.
 CREATE OR REPLACE FUNCTION ledger_trial_balances(p_book bigint, p_through date[])
 RETURNS TABLE (through date, figures jsonb) LANGUAGE sql STABLE AS $$
     WITH days AS MATERIALIZED (
@@ -23,12 +43,8 @@ RETURNS TABLE (through date, figures jsonb) LANGUAGE sql STABLE AS $$
           FROM days d JOIN moved m ON m.number <= d.number JOIN ledger_account c ON c.id = m.account_id
          GROUP BY d.through, c.asset_id, m.account_id
     ), totals AS (
-        SELECT t.through, s.code, jsonb_build_object(
-                   'debit_atoms', coalesce(sum(t.net) FILTER (WHERE t.net > 0), 0)::text,
-                   'credit_atoms', coalesce(-sum(t.net) FILTER (WHERE t.net < 0), 0)::text,
-                   'accounts', count(*), 'entries', sum(t.entries),
-                   'hash', encode(sha256(convert_to(
-                       string_agg(t.account_id || ':' || t.net, ',' ORDER BY t.account_id), 'UTF8')), 'hex')) AS figures
+        SELECT t.through, s.code,
+               ledger_asset_figures(array_agg(t.account_id), array_agg(t.net), sum(t.entries)) AS figures
           FROM standing t JOIN ledger_asset s ON s.id = t.asset_id
          GROUP BY t.through, s.code
     )
@@ -60,6 +76,10 @@ BEGIN
     IF OLD.approval <> 'proposed' OR NEW.approval <> 'approved' THEN
         RETURN NEW;
     END IF;
+    -- A transaction that looked before it waits would not see what it waited for.
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        RAISE EXCEPTION 'periods close and reopen in read committed isolation' USING ERRCODE = 'LB018';
+    END IF;
     -- Postings under way end first; later ones wait, and then see the period closed.
     LOCK TABLE ledger_entry IN SHARE ROW EXCLUSIVE MODE;
     SELECT closed_through INTO NEW.closed_before FROM ledger_book WHERE id = NEW.book_id FOR NO KEY UPDATE;
@@ -73,7 +93,7 @@ BEGIN
     END IF;
     NEW.number := coalesce((SELECT max(number) FROM ledger_periodchange WHERE book_id = NEW.book_id), 0) + 1;
     IF NEW.kind = 'close' THEN
-        NEW.figures := (SELECT t.figures FROM ledger_trial_balances(NEW.book_id, ARRAY[NEW.through]) t);
+        NEW.figures := ledger_write_down(NEW.id, NEW.book_id, NEW.closed_before, NEW.through);
     END IF;
     RETURN NEW;
 END $$;
@@ -124,3 +144,5 @@ DROP FUNCTION ledger_periodchange_law();
 DROP TRIGGER ledger_periodchange_begins ON ledger_periodchange;
 DROP FUNCTION ledger_periodchange_begins();
 DROP FUNCTION ledger_trial_balances(bigint, date[]);
+DROP FUNCTION ledger_period_stands(ledger_periodchange);
+DROP FUNCTION ledger_asset_figures(bigint[], numeric[], numeric);

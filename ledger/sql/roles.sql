@@ -104,7 +104,7 @@ BEGIN
         -- may not be changed by grant either: 8 is DELETE, 16 UPDATE in a trigger's type. The rooms above lock such rows.
         rights := CASE
             WHEN found.relname IN ('ledger_journal', 'ledger_entry', 'ledger_key', 'ledger_block', 'ledger_block_leaves',
-                                   'ledger_balance_day', 'django_migrations') THEN 'SELECT'
+                                   'ledger_balance_day', 'ledger_period_balance', 'django_migrations') THEN 'SELECT'
             WHEN found.relname = 'ledger_balance' THEN 'SELECT, UPDATE (floor_atoms, ceiling_atoms)'
             WHEN found.relname = 'ledger_account' THEN 'SELECT, UPDATE'
             WHEN found.relname !~ '^(ledger|core)_' THEN 'SELECT, INSERT, UPDATE, DELETE'

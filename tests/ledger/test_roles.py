@@ -110,6 +110,7 @@ def what_nobody_may() -> list[str]:
         "INSERT INTO ledger_block (book_id) VALUES (1)",
         "DELETE FROM ledger_block",
         "TRUNCATE ledger_balance_day",
+        "INSERT INTO ledger_period_balance VALUES (1, 1, 1, 1)",
         "INSERT INTO ledger_account (book_id, owner, role, asset_id) VALUES (1, '', 'nostro', 1)",
         "ALTER TABLE ledger_balance DROP CONSTRAINT ledger_balance_within_bounds",
         "SET session_replication_role = replica",

@@ -1,9 +1,5 @@
 WITH closings AS MATERIALIZED (
-    SELECT p.* FROM ledger_periodchange p
-     WHERE p.kind = 'close' AND p.number IS NOT NULL
-       AND NOT EXISTS (SELECT FROM ledger_periodchange r
-                        WHERE r.book_id = p.book_id AND r.number > p.number AND r.kind = 'reopen'
-                          AND coalesce(r.through, '-infinity') < p.through)
+    SELECT p.* FROM ledger_periodchange p WHERE ledger_period_stands(p)
 ), present AS MATERIALIZED (
     SELECT b.book_id, t.through, t.figures
       FROM (SELECT book_id, array_agg(through) AS days FROM closings GROUP BY book_id) b

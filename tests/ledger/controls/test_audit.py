@@ -188,3 +188,21 @@ def test_figures_altered_by_hand_and_those_of_what_was_reopened(books: Book) -> 
     assert [subject for subject, _message in found("period_figures_stand")] == [
         f"change of periods {again.pk}"
     ]
+
+
+def test_balances_by_account_altered_or_of_no_closing(books: Book) -> None:
+    change = closed(books, MAY)
+    assert found("period_balances_stand") == []
+    lee = row(books, LEE)
+    without_law(
+        f"UPDATE ledger_period_balance SET entry_count = 9 WHERE account_id = {lee.pk}",
+        f"INSERT INTO ledger_period_balance VALUES ({change.pk + 1}, {lee.pk}, 1, 1)",
+    )
+
+    assert found("period_balances_stand") == [
+        (
+            f"change of periods {change.pk}",
+            "was closed through 2026-05-31 with balances by account that do not make its figures in HKD",
+        ),
+        (f"change of periods {change.pk + 1}", "has balances by account and is none that is there"),
+    ]

@@ -367,6 +367,33 @@ def test_l19_who_closes_by_hand_does_not_choose_the_figures(book: Book, account:
     assert [(total.asset, total.entries) for total in periods.totals_of(told)] == [("BTC", 2), ("HKD", 4)]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO ledger_period_balance SELECT change_id, account_id + 1000, 1, 1 FROM ledger_period_balance",
+        "UPDATE ledger_period_balance SET net_atoms = 0",
+        "DELETE FROM ledger_period_balance",
+        "TRUNCATE ledger_period_balance",
+    ],
+)
+def test_l19_balances_written_down_at_a_closing_by_hand(book: Book, account: Account, change: str) -> None:
+    closed(book)
+    said = refused(change)
+    assert "by the closing of a period alone" in said or "append-only" in said
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_l19_a_closing_that_looked_before_it_waited(book: Book, account: Account, isolation: str) -> None:
+    """It would write down what it saw then, without the postings it waited for."""
+    change = periods.propose(book=book, kind="close", through=MAY, reason="x", maker=person("chow"))
+    decision = "approval = 'approved', checked_at = '2026-06-01T12:00:00+08:00', checker_id = %s"
+    with transaction.atomic():
+        sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        said = refused(f"UPDATE ledger_periodchange SET {decision} WHERE id = %s", person("ng").pk, change.pk)
+    assert "in read committed isolation" in said
+
+
 def raw_deposit(book: Book, account: Account, value_on: date) -> str:
     """Try to book 1.00 on top of Ms Chan's 100.00 and Mr Lee's 9.00 by hand."""
     bank = account_id(book, BANK)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
@@ -17,7 +19,7 @@ from ledger.core.models import Event
 from ledger.models import Book, PeriodChange
 from ledger.periods import Total
 from ledger.posting import PeriodClosed
-from tests.ledger.books import cash, cash_in, cash_out, move, pledge, sql
+from tests.ledger.books import account_id, cash, cash_in, cash_out, move, pledge, sql, without_law
 from tests.ledger.corporate_actions.issuers import on, person
 from tests.ledger.test_concurrency import in_thread
 
@@ -105,6 +107,81 @@ def test_what_was_closed_is_reopened_by_two_people_and_closed_anew(books: Book) 
     books.refresh_from_db()
     assert books.closed_through is None
     posting.post(books, cash_in("d7", CHAN, "2.00", value_on=date(2026, 1, 2)), actor="ops")
+    assert audit.run().findings == ()
+
+
+def by_account(change: PeriodChange) -> dict[int, tuple[int, int]]:
+    rows = change.balances.values_list("account_id", "net_atoms", "entry_count")
+    return {account: (int(net), entries) for account, net, entries in rows}
+
+
+def from_the_beginning(change: PeriodChange) -> dict[str, Any]:
+    """What every entry up to a closing makes, whatever was written down before."""
+    [(figures,)] = sql(
+        "SELECT figures FROM ledger_trial_balances(%s, ARRAY[%s])", change.book_id, change.through
+    )
+    found: dict[str, Any] = json.loads(figures) if isinstance(figures, str) else figures
+    return found
+
+
+def test_a_closing_goes_on_from_the_balances_of_the_one_before(books: Book) -> None:
+    april = closed(books, APRIL)
+    posting.post(books, cash_in("far ahead", CHAN, "7.00", value_on=date(2026, 7, 1)), actor="ops")
+    posting.post(books, cash_in("late", LEE, "5.00", value_on=date(2026, 5, 1)), actor="ops")
+    may = closed(books, MAY)
+
+    chan, lee = (account_id(books, cash(owner)) for owner in (CHAN, LEE))
+    assert (by_account(april)[chan], by_account(april)[lee]) == ((-10_000, 1), (-5_025, 1))
+    assert (by_account(may)[chan], by_account(may)[lee]) == ((-7_000, 2), (-8_500, 4))
+    assert (april.figures, may.figures) == (from_the_beginning(april), from_the_beginning(may))
+    assert audit.run().findings == ()
+
+
+def test_a_closing_after_a_reopening_goes_on_from_the_last_one_in_force(books: Book) -> None:
+    closed(books, date(2026, 4, 20))
+    closed(books, APRIL)
+    closed(books, MAY)
+    changed(books, "reopen", date(2026, 4, 25), "A deposit of April was left out")
+    posting.post(books, cash_in("left out", CHAN, "2.00", value_on=APRIL), actor="ops")
+
+    again = closed(books, MAY)
+
+    assert by_account(again)[account_id(books, cash(CHAN))] == (-7_200, 3)
+    assert again.figures == from_the_beginning(again)
+    assert audit.run().findings == ()
+
+
+def test_a_closing_does_not_read_again_what_was_closed(books: Book) -> None:
+    """An entry that the owner of the tables alters in April reaches neither closing, and the audit names both."""
+    closed(books, APRIL)
+    chan = account_id(books, cash(CHAN))
+    without_law(f"UPDATE ledger_entry SET amount_atoms = -10001 WHERE account_id = {chan} AND version = 1")
+
+    may = closed(books, MAY)
+
+    assert by_account(may)[chan] == (-7_000, 2)
+    assert may.figures != from_the_beginning(may)
+    said = [found.subject for found in audit.run().findings if found.check == "ledger.period_figures_stand"]
+    assert len(said) == 2
+
+
+def test_balances_that_do_not_make_their_figures_are_not_gone_on_from(books: Book) -> None:
+    closed(books, APRIL)
+    without_law("UPDATE ledger_period_balance SET net_atoms = net_atoms + 1")
+    assert [found.check for found in audit.run().findings] == ["ledger.period_balances_stand"]
+
+    may = closed(books, MAY)
+
+    assert may.figures == from_the_beginning(may)
+
+
+def test_closings_of_before_balances_were_kept_are_not_gone_on_from(books: Book) -> None:
+    closed(books, APRIL)
+    without_law("DELETE FROM ledger_period_balance")
+
+    may = closed(books, MAY)
+
+    assert may.figures == from_the_beginning(may)
     assert audit.run().findings == ()
 
 
