@@ -12,7 +12,7 @@ LAW = Path(__file__).parent.parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ledger", "0015_period_isolation"),
+        ("ledger", "0016_lean_posting"),
     ]
 
     operations = [
