@@ -17,12 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.core.decimals import CONTEXT, ZERO, from_atoms, to_atoms
 
 RATE_PLACES: Final = 10
-_RATE_UNIT: Final = 10**RATE_PLACES
+RATE_UNIT: Final = 10**RATE_PLACES
 _CENTS_PER_DOLLAR: Final = 100
 
 _RATES: Final = (
@@ -58,6 +58,14 @@ class Fees:
     net: Decimal
 
 
+class RateAtoms(NamedTuple):
+    """The rates of a schedule in 1e-10: commission and settlement fee have bounds, the others have none."""
+
+    commission: int
+    settlement: int
+    other: int
+
+
 @dataclass(frozen=True, slots=True)
 class FeeSchedule:
     """Selling charges of one venue and broker on one date.
@@ -65,6 +73,9 @@ class FeeSchedule:
     Rates are fractions of the gross amount (0.0025 for 0.25%) of at most ten decimals; amounts are in base
     currency. `settlement_fee_maximum` None means no maximum. `trading_fee` of a sale includes the tariff a
     trade. Raises `ValueError` on a rate outside 0 to 1 or a negative amount.
+
+    `marginal_rate` is what one more dollar sold costs, before minima, maxima and rounding: the `c` of the sale
+    formulas.
     """
 
     commission_rate: Decimal = ZERO
@@ -78,6 +89,8 @@ class FeeSchedule:
     settlement_fee_minimum: Decimal = ZERO
     settlement_fee_maximum: Decimal | None = None
     venue_fee_rate: Decimal = ZERO
+    marginal_rate: Decimal = field(init=False, repr=False, compare=False)
+    rate_atoms: RateAtoms = field(init=False, repr=False, compare=False)
     _atoms: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -86,17 +99,13 @@ class FeeSchedule:
             if getattr(self, name) is not None:
                 atoms[name] = to_atoms(getattr(self, name), 2)
         for name, value in atoms.items():
-            if value < 0 or (name in _RATES and value > _RATE_UNIT):
+            if value < 0 or (name in _RATES and value > RATE_UNIT):
                 raise ValueError(f"{name} {getattr(self, name)} is out of range")
+        total = sum(atoms[name] for name in _RATES)
+        bounded = atoms["commission_rate"], atoms["settlement_fee_rate"]
         object.__setattr__(self, "_atoms", atoms)
-
-    @property
-    def marginal_rate(self) -> Decimal:
-        """Cost of one more dollar sold, before minima, maxima and rounding: the `c` of the sale formulas."""
-        total = ZERO
-        for name in _RATES:
-            total = CONTEXT.add(total, getattr(self, name))
-        return total
+        object.__setattr__(self, "rate_atoms", RateAtoms(*bounded, total - sum(bounded)))
+        object.__setattr__(self, "marginal_rate", _trimmed(from_atoms(total, RATE_PLACES)))
 
     def fees(self, gross: Decimal) -> Fees:
         """Return the charges on a sale of `gross` (base currency, exact to the cent).
@@ -157,12 +166,17 @@ def sehk_charges_on(on: date, commission_rate: Decimal, commission_minimum: Deci
     )
 
 
+def _trimmed(rate: Decimal) -> Decimal:
+    """Drop the zeros at the end, so that rates read as they were given."""
+    return CONTEXT.add(rate.normalize(CONTEXT), ZERO) if rate else ZERO
+
+
 def _half_up(cents: int, rate_atoms: int) -> int:
-    return (2 * cents * rate_atoms + _RATE_UNIT) // (2 * _RATE_UNIT)
+    return (2 * cents * rate_atoms + RATE_UNIT) // (2 * RATE_UNIT)
 
 
 def _up_to_the_dollar(cents: int, rate_atoms: int) -> int:
-    return -(-cents * rate_atoms // (_RATE_UNIT * _CENTS_PER_DOLLAR)) * _CENTS_PER_DOLLAR
+    return -(-cents * rate_atoms // (RATE_UNIT * _CENTS_PER_DOLLAR)) * _CENTS_PER_DOLLAR
 
 
 SFC_LEVY_FROM: Final = date(2014, 11, 1)

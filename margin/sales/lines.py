@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 from collateral.valuation import Holding
 from ledger.core.decimals import CONTEXT, exact
-from margin.sales.fees import FeeSchedule
+from margin.sales.fees import RATE_UNIT, FeeSchedule
 
 ONE: Final = Decimal(1)
 SCALE: Final = 10**24
@@ -79,6 +78,10 @@ class Line:
     penalty: int
 
     @property
+    def has_settlement_bounds(self) -> bool:
+        return self.settlement_minimum > 0 or self.settlement_maximum is not None
+
+    @property
     def marginal_charges(self) -> int:
         """Charges of one more step, before minima and maxima."""
         return self.commission + self.settlement + self.other
@@ -87,7 +90,11 @@ class Line:
         """Return the charges of so many steps before rounding."""
         if steps == 0:
             return 0
-        return self.commission_on(steps) + self.settlement_fee(steps) + self.other * steps + self.per_trade
+        commission = self.commission * steps
+        settlement = self.settlement_fee(steps) if self.has_settlement_bounds else self.settlement * steps
+        if commission < self.commission_minimum:
+            commission = self.commission_minimum
+        return commission + settlement + self.other * steps + self.per_trade
 
     def commission_on(self, steps: int) -> int:
         return max(self.commission_minimum, self.commission * steps)
@@ -100,26 +107,36 @@ class Line:
 def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
     """Return the coefficients of a candidate that is part of `holding`, for a target utilisation."""
     fees = candidate.fees
-    value = Fraction(candidate.value_per_step)
-    ratio = (1 - Fraction(holding.haircut)) * (1 - Fraction(holding.fx_haircut))
-    margin = Fraction(candidate.step) * Fraction(holding.price) * Fraction(holding.fx_rate) * ratio
-    commission = Fraction(fees.commission_rate) * value
-    settlement = Fraction(fees.settlement_fee_rate) * value
-    maximum = fees.settlement_fee_maximum
+    top, bottom = candidate.value_per_step.as_integer_ratio()
+    rates = fees.rate_atoms
+
+    def charge(rate_atoms: int) -> int:
+        return top * rate_atoms * SCALE // (bottom * RATE_UNIT)
+
+    ratio = CONTEXT.multiply(
+        CONTEXT.subtract(ONE, holding.haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
+    )
     return Line(
-        value=-_floor(-value),
-        margin=_floor(margin * Fraction(target)),
-        commission=_floor(commission),
+        value=-(-top * SCALE // bottom),
+        margin=_floor(candidate.step, holding.price, holding.fx_rate, ratio, target),
+        commission=charge(rates.commission),
         commission_minimum=_floor(fees.commission_minimum),
-        settlement=_floor(settlement),
+        settlement=charge(rates.settlement),
         settlement_minimum=_floor(fees.settlement_fee_minimum),
-        settlement_maximum=None if maximum is None else _floor(maximum),
-        other=_floor(Fraction(fees.marginal_rate) * value - commission - settlement),
+        settlement_maximum=None
+        if fees.settlement_fee_maximum is None
+        else _floor(fees.settlement_fee_maximum),
+        other=charge(rates.other),
         per_trade=_floor(fees.trading_tariff),
-        penalty=_floor(value) if candidate.sell_last else 0,
+        penalty=top * SCALE // bottom if candidate.sell_last else 0,
     )
 
 
-def _floor(amount: Fraction | Decimal) -> int:
-    top, bottom = amount.as_integer_ratio()
-    return top * SCALE // bottom
+def _floor(*factors: Decimal) -> int:
+    """Return the product of exact numbers in our unit, rounded down once."""
+    top, bottom = SCALE, 1
+    for factor in factors:
+        a, b = factor.as_integer_ratio()
+        top *= a
+        bottom *= b
+    return top // bottom

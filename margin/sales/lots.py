@@ -12,14 +12,27 @@ closed forms, rounded up to a step (`reference/regulation.md` chapter 15), would
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from collateral.valuation import Holding, value_quantity
 from ledger.core.decimals import CONTEXT, ZERO, to_atoms
 from margin.sales.lines import CENT, Candidate, line_of
 
 Counts = list[int]
+
+
+class Effect(NamedTuple):
+    """What a number of steps of one candidate does before rounding, in the units of `lines`.
+
+    The cure of the need against the margin value, of that against the limit, and the cost with its penalty.
+    """
+
+    to_margin: int
+    to_limit: int
+    cost: int
 
 
 class SaleBook:
@@ -48,11 +61,17 @@ class SaleBook:
         self._margin_of: dict[str, int] = {}
         self._margin_after: dict[tuple[str, Decimal], int] = {}
         self._legs: list[dict[int, tuple[int, int, int]]] = [{} for _ in candidates]
+        self._books: list[dict[int, tuple[int, int]]] = [{} for _ in candidates]
+        self._effects: list[dict[int, Effect]] = [{} for _ in candidates]
+        codes = Counter(candidate.code for candidate in candidates)
+        self._sharing = frozenset(i for i, offer in enumerate(self.candidates) if codes[offer.code] > 1)
         self._units = [candidate.value_per_step.as_integer_ratio() for candidate in candidates]
         for holding in holdings:
             self._margin_of[holding.code] = self._margin_cents(holding.code, ZERO)
         self.margin_cents = sum(self._margin_of.values())
-        self._short_at_first = self.shortages([0] * len(self.candidates))
+        against_margin, against_limit = self.shortages([0] * len(self.candidates))
+        bottom = self._target_bottom
+        self._needs = against_margin * CENT // bottom, against_limit * CENT // bottom
 
     def holding(self, index: int) -> Holding:
         """Return the holding that a candidate is a part of."""
@@ -70,18 +89,43 @@ class SaleBook:
 
     def totals(self, counts: Counts) -> tuple[int, int]:
         """Return (loan, margin value) in cents after a choice; a negative loan is surplus cash."""
-        loan = self.loan_cents
-        sold: dict[str, Decimal] = {}
+        loan, margin = self.loan_cents, self.margin_cents
+        shared: dict[str, Decimal] = {}
         for index, steps in enumerate(counts):
             if steps:
-                loan -= self.leg(index, steps)[2]
-                candidate = self.candidates[index]
-                quantity = CONTEXT.multiply(candidate.step, Decimal(steps))
-                sold[candidate.code] = CONTEXT.add(sold.get(candidate.code, ZERO), quantity)
-        margin = self.margin_cents
-        for code, quantity in sold.items():
+                net, lost = self._booked(index, steps)
+                loan -= net
+                margin -= lost
+                if index in self._sharing:
+                    candidate = self.candidates[index]
+                    quantity = CONTEXT.multiply(candidate.step, Decimal(steps))
+                    shared[candidate.code] = CONTEXT.add(shared.get(candidate.code, ZERO), quantity)
+        for code, quantity in shared.items():
             margin += self._margin_cents(code, quantity) - self._margin_of[code]
         return loan, margin
+
+    def _booked(self, index: int, steps: int) -> tuple[int, int]:
+        """Return (net proceeds, margin value lost) in cents; of a shared holding only the sum rounds, so 0."""
+        known = self._books[index].get(steps)
+        if known is None:
+            lost = 0
+            if index not in self._sharing:
+                candidate = self.candidates[index]
+                sold = CONTEXT.multiply(candidate.step, Decimal(steps))
+                lost = self._margin_of[candidate.code] - self._margin_cents(candidate.code, sold)
+            known = self._books[index][steps] = self.leg(index, steps)[2], lost
+        return known
+
+    def effect(self, index: int, steps: int) -> Effect:
+        """Return what selling so many steps of one candidate does; kept, as a search asks again and again."""
+        known = self._effects[index].get(steps)
+        if known is None:
+            line = self.lines[index]
+            charges = line.charges(steps)
+            to_limit = line.value * steps - charges
+            cost = charges + line.penalty * steps
+            known = self._effects[index][steps] = Effect(to_limit - line.margin * steps, to_limit, cost)
+        return known
 
     def shortages(self, counts: Counts) -> tuple[int, int]:
         """Return how far the loan is above target x margin value and above target x credit limit.
@@ -95,21 +139,21 @@ class SaleBook:
 
     def needs(self) -> tuple[int, int]:
         """Return both shortages of the account as it stands, in the units of `lines`."""
-        against_margin, against_limit = self._short_at_first
-        return against_margin * CENT // self._target_bottom, against_limit * CENT // self._target_bottom
+        return self._needs
 
     def is_cured(self, counts: Counts) -> bool:
         """Say whether the loan is within target x min(margin value, credit limit), rounded and unrounded."""
-        return self._is_cured_unrounded(counts) and max(self.shortages(counts)) <= 0
+        return max(self.unrounded_shortages(counts)) <= 0 and max(self.shortages(counts)) <= 0
 
-    def _is_cured_unrounded(self, counts: Counts) -> bool:
-        by_margin, by_limit = self.needs()
-        for line, steps in zip(self.lines, counts, strict=True):
+    def unrounded_shortages(self, counts: Counts) -> tuple[int, int]:
+        """Return what is left of both needs after a choice, none of whose figures is rounded."""
+        by_margin, by_limit = self._needs
+        for index, steps in enumerate(counts):
             if steps:
-                net = line.value * steps - line.charges(steps)
-                by_limit -= net
-                by_margin -= net - line.margin * steps
-        return by_margin <= 0 and by_limit <= 0
+                effect = self.effect(index, steps)
+                by_margin -= effect.to_margin
+                by_limit -= effect.to_limit
+        return by_margin, by_limit
 
     def charges(self, counts: Counts) -> int:
         """Return the charges of a choice in cents."""

@@ -86,7 +86,8 @@ class SalePlan:
 
     Shortages are `loan - target x effective limit`, exact and not rounded; zero or less is cured.
     `is_optimality_proved` says that no other choice of lots costs less by more than the rounding of the
-    charges; it is only ever true of a plan that cures, and not of one in which dust was cleared.
+    charges of its legs, or of three if they are fewer (HKD 1.05 each with stamp duty); it is only ever true
+    of a plan that cures, and not of one in which dust was cleared.
     """
 
     outcome: Outcome
@@ -201,7 +202,9 @@ class _Planning:
         relaxation = Relaxation(self.book)
         helpful = self._helpful(relaxation)
         order = self._by_merit(relaxation, helpful)
-        most, is_cured = self.book.fill(sorted(helpful, key=lambda i: self._cure(i) <= 0))
+        most, is_cured = self.book.fill(order)
+        if not is_cured:
+            most, is_cured = self.book.fill(sorted(helpful, key=lambda i: self._cure(i) <= 0))
         if is_cured:
             found = find_cheapest(self.book, relaxation, order, most, node_limit=node_limit)
             counts, cleared = self._clear_dust(found.counts, order, to_atoms(dust_value, 2))

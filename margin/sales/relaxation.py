@@ -15,10 +15,9 @@ Integers throughout, in the units of `lines`, rounded towards the lower bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from margin.sales.lines import CENT
 from margin.sales.lots import SaleBook
@@ -30,17 +29,63 @@ ROUNDING_PER_LEG: Final = 106 * CENT
 """More than rounding can move one leg: stamp duty to the dollar, all else to the cent."""
 
 WHOLE: Final = 1 << FRACTION_BITS
+STRIDE_FIRST: Final = 4
 Box = tuple[tuple[int, int], ...]
-Piece = tuple[int, int, int, int, int]
+
+
+class Piece(NamedTuple):
+    """A straight piece of one candidate's charges; amounts a step, `length` in steps.
+
+    `merit` is cost per cure; `cure` is against the weighted shortage, the last two against each alone.
+    """
+
+    merit: int
+    candidate: int
+    cost: int
+    cure: int
+    length: int
+    to_margin: int
+    to_limit: int
+
+
+class Parts(NamedTuple):
+    """What must be sold of one candidate within a box, as totals, and the pieces of what may be."""
+
+    cost: int
+    cure: int
+    to_margin: int
+    to_limit: int
+    pieces: tuple[Piece, ...]
+
+
+class Filled(NamedTuple):
+    """The pieces filled in order of merit until the weighted shortage is gone.
+
+    `spare_margin` and `spare_limit` are by how much each shortage is cured beyond need; `rate` is (cost, cure)
+    of the piece that was filled last.
+    """
+
+    bound: int
+    steps: list[int]
+    spare_margin: int
+    spare_limit: int
+    rate: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
-    """The relaxed optimum within a box: cost, steps in 1/2^32, and what curing the rounding may cost."""
+    """The relaxed optimum within a box: cost, steps in 1/2^32, and what curing the rounding may cost.
+
+    `weight` and `rate` are the multipliers that prove the bound; `box` is the part of the box in which
+    anything below the ceiling that was asked for must lie.
+    """
 
     bound: int
     steps: tuple[int, ...]
     rounding: int
+    weight: int
+    rate: tuple[int, int]
+    box: Box
 
 
 class Relaxation:
@@ -50,112 +95,178 @@ class Relaxation:
         self.lines = book.lines
         self._margin_need, self._limit_need = book.needs()
         self._rounding = ROUNDING_PER_LEG * len(self.lines)
-        self._pieces: dict[tuple[int, int, int, int], tuple[int, int, tuple[Piece, ...]]] = {}
+        self._parts_of: list[dict[tuple[int, int, int], Parts]] = [{} for _ in self.lines]
 
     def gain_per_step(self, index: int, weight: int = WEIGHTS) -> int:
         """Return the cure of one step at marginal rates; full `weight` is against the margin value alone."""
         line = self.lines[index]
         return line.value - line.margin * weight // WEIGHTS - line.marginal_charges
 
+    def excess(self, index: int, relaxed: Relaxed) -> int:
+        """Return by how much a step costs more, or less, than the cure it gives does elsewhere, in absolute terms."""
+        line = self.lines[index]
+        cost, cure = relaxed.rate
+        gain = self.gain_per_step(index, relaxed.weight)
+        return abs((line.marginal_charges + line.penalty) * cure - cost * gain) // cure
+
     def relaxed_charges(self, index: int, low: int, high: int, steps: int) -> int:
         """Return what the straight pieces say for a number of steps between low and high."""
-        if low == 0:
-            return self.lines[index].charges(high) // high * steps if high else 0
         total = self.lines[index].charges(low)
         left = steps - low
-        for slope, length in self._convex(index, low, high):
+        for slope, length in self._slopes(index, low, high):
             taken = min(length, left)
             total += slope * taken
             left -= taken
         return total
 
-    def solve(self, box: Box) -> Relaxed | None:
-        """Return the relaxed optimum within a box, or None if no choice in it can cure."""
-        margin_only = self._fill(box, WEIGHTS)
-        if self._limit_need <= 0 or margin_only is None:
-            return margin_only
-        limit_only = self._fill(box, 0)
-        if limit_only is None:
-            return None
-        if self._spare(box, limit_only.steps)[0] >= 0:
-            return limit_only
-        if self._spare(box, margin_only.steps)[1] >= 0:
-            return margin_only
-        return self._both(box, limit_only, margin_only)
+    def solve(self, box: Box, ceiling: int, weight: int | None = None) -> Relaxed | None:
+        """Return the relaxed optimum within a box, or None if no choice in it cures for less than `ceiling`.
 
-    def _both(self, box: Box, limit_side: Relaxed, margin_side: Relaxed) -> Relaxed | None:
-        """Find the weight that cures both shortages together, and mix the fillings on its two sides."""
-        low, high = 0, WEIGHTS
-        bound = max(limit_side.bound, margin_side.bound)
+        `weight` is where to look first when two shortages bind. The box that comes back leaves out what the
+        multipliers prove to cost the ceiling or more.
+        """
+        if weight is None:
+            weight = WEIGHTS if self._margin_need > 0 else 0
+        while True:
+            relaxed = self._solve(box, ceiling, weight)
+            if relaxed is None or relaxed.bound + relaxed.rounding >= ceiling:
+                return None
+            smaller = self._tightened(box, relaxed, ceiling - relaxed.bound - relaxed.rounding)
+            # What was optional and now must be sold brings its fixed charges into the bound.
+            if not any(a[0] > 0 == b[0] for a, b in zip(smaller, box, strict=True)):
+                return replace(relaxed, box=smaller)
+            box, weight = smaller, relaxed.weight
+
+    def _solve(self, box: Box, ceiling: int, weight: int) -> Relaxed | None:
+        if self._limit_need <= 0:
+            filled = self._fill(box, WEIGHTS)
+            return self._relaxed(filled, filled.steps, WEIGHTS, box) if filled else None
+        return self._both(box, ceiling, weight)
+
+    def _both(self, box: Box, ceiling: int, weight: int) -> Relaxed | None:
+        """Find the weight that cures both shortages together, and mix the fillings on its two sides.
+
+        Every weight gives a valid bound, so the search ends as soon as one is too dear.
+        """
+        low, high, stride = -1, WEIGHTS + 1, STRIDE_FIRST
+        limit_side = margin_side = best = None
         while high - low > 1:
-            middle = (low + high) // 2
-            filled = self._fill(box, middle)
+            filled = self._fill(box, weight)
             if filled is None:
                 return None
-            bound = max(bound, filled.bound)
-            if self._spare(box, filled.steps)[0] >= 0:
-                high, margin_side = middle, filled
+            if best is None or filled.bound > best.bound:
+                best = self._relaxed(filled, filled.steps, weight, box)
+                if best.bound + best.rounding >= ceiling:
+                    return best
+            if min(filled.spare_margin, filled.spare_limit) >= 0:
+                return best if best.weight == weight else replace(best, steps=tuple(filled.steps))
+            if filled.spare_limit < filled.spare_margin:
+                high, margin_side = weight, filled
+                weight = max(weight - stride, low + 1) if limit_side is None else (low + high) // 2
             else:
-                low, limit_side = middle, filled
-        short = -self._spare(box, limit_side.steps)[0]
-        spare = self._spare(box, margin_side.steps)[0]
-        share = Fraction(short, short + spare) if short + spare > 0 else Fraction(1)
-        mixed = tuple(
-            a + (b - a) * share.numerator // share.denominator
-            for a, b in zip(limit_side.steps, margin_side.steps, strict=True)
-        )
-        return Relaxed(bound, mixed, max(limit_side.rounding, margin_side.rounding))
+                low, limit_side = weight, filled
+                weight = min(weight + stride, high - 1) if margin_side is None else (low + high) // 2
+            stride *= 8
+        if best is None or limit_side is None or margin_side is None:
+            return best
+        return replace(best, steps=_mixed(limit_side, margin_side))
 
-    def _fill(self, box: Box, weight: int) -> Relaxed | None:
-        """Fill the pieces in order of cost per cure until the weighted shortage is gone."""
+    def _relaxed(self, filled: Filled, steps: Sequence[int], weight: int, box: Box) -> Relaxed:
+        cost, cure = filled.rate
+        return Relaxed(filled.bound, tuple(steps), self._rounding * cost // cure, weight, filled.rate, box)
+
+    def _fill(self, box: Box, weight: int) -> Filled | None:
+        """Fill the pieces in order of cost per cure until the weighted shortage is gone; None if it stays."""
         need = (self._margin_need * weight + self._limit_need * (WEIGHTS - weight)) // WEIGHTS
-        bound = 0
+        spare_margin, spare_limit = -self._margin_need, -self._limit_need
+        bound, rate = 0, (0, 1)
         pieces: list[Piece] = []
-        steps = [low << FRACTION_BITS for low, _ in box]
+        steps = [0] * len(box)
         for index, (low, high) in enumerate(box):
             if high:
-                cost, cure, parts = self._parts(index, low, high, weight)
-                bound += cost
-                need -= cure
-                pieces.extend(parts)
-        rounding = 0
+                parts = self._parts_of[index].get((low, high, weight)) or self._parts(
+                    index, low, high, weight
+                )
+                pieces += parts.pieces
+                if low:
+                    steps[index] = low << FRACTION_BITS
+                    bound += parts.cost
+                    need -= parts.cure
+                    spare_margin += parts.to_margin
+                    spare_limit += parts.to_limit
         if need > 0:
             pieces.sort()
-            for _, index, cost, cure, length in pieces:
-                if cure * length < need:
-                    need -= cure * length
-                    bound += cost * length
-                    steps[index] += length << FRACTION_BITS
-                else:
+            for _, index, cost, cure, length, to_margin, to_limit in pieces:
+                if cure * length >= need:
+                    part = (need << FRACTION_BITS) // cure
+                    rate = (cost, cure)
                     bound += cost * need // cure
-                    steps[index] += (need << FRACTION_BITS) // cure
-                    rounding = self._rounding * cost // cure
-                    need = 0
+                    steps[index] += part
+                    spare_margin += to_margin * part >> FRACTION_BITS
+                    spare_limit += to_limit * part >> FRACTION_BITS
                     break
-            if need > 0:
+                need -= cure * length
+                bound += cost * length
+                steps[index] += length << FRACTION_BITS
+                spare_margin += to_margin * length
+                spare_limit += to_limit * length
+            else:
                 return None
-        return Relaxed(bound, tuple(steps), rounding)
+        return Filled(bound, steps, spare_margin, spare_limit, rate)
 
-    def _parts(self, index: int, low: int, high: int, weight: int) -> tuple[int, int, tuple[Piece, ...]]:
-        """Return (cost, cure) of the steps that must be sold and the pieces of those that may be."""
-        known = self._pieces.get((index, low, high, weight))
-        if known is not None:
-            return known
+    def _tightened(self, box: Box, relaxed: Relaxed, room: int) -> Box:
+        """Leave out of each candidate's range what the multipliers prove to cost more than `room` extra."""
+        rate_cost, rate_cure = relaxed.rate
+        room *= rate_cure
+        smaller = []
+        for index, (low, high) in enumerate(box):
+            if low == high:
+                smaller.append((low, high))
+                continue
+            pieces = self._parts(index, low, high, relaxed.weight).pieces
+            excess = [(each.cost * rate_cure - rate_cost * each.cure, each.length) for each in pieces]
+            least = low + sum(length for dearer, length in excess if dearer <= 0)
+            above = _reach([each for each in excess if each[0] > 0], room)
+            below = _reach([(-dearer, length) for dearer, length in reversed(excess) if dearer <= 0], room)
+            smaller.append(
+                (low if below is None else least - below, high if above is None else least + above)
+            )
+        return tuple(smaller)
+
+    def _parts(self, index: int, low: int, high: int, weight: int) -> Parts:
+        known = self._parts_of[index]
+        parts = known.get((low, high, weight))
+        if parts is None:
+            parts = known[low, high, weight] = self._made_parts(index, low, high, weight)
+        return parts
+
+    def _made_parts(self, index: int, low: int, high: int, weight: int) -> Parts:
         line = self.lines[index]
         relief = line.value - line.margin * weight // WEIGHTS
-        charges = self.lines[index].charges(low)
-        slopes = self._convex(index, low, high) if low else [(self.lines[index].charges(high) // high, high)]
+        charges = line.charges(low)
         pieces = []
-        for slope, length in slopes:
+        for slope, length in self._slopes(index, low, high):
             if relief > slope:
-                cost, cure = slope + line.penalty, relief - slope
-                pieces.append((cost * MERIT // cure, index, cost, cure, length))
-        known = (charges + line.penalty * low, relief * low - charges, tuple(pieces))
-        self._pieces[index, low, high, weight] = known
-        return known
+                cost, cure, to_limit = slope + line.penalty, relief - slope, line.value - slope
+                merit = cost * MERIT // cure
+                pieces.append(Piece(merit, index, cost, cure, length, to_limit - line.margin, to_limit))
+        to_limit = line.value * low - charges
+        return Parts(
+            cost=charges + line.penalty * low,
+            cure=relief * low - charges,
+            to_margin=to_limit - line.margin * low,
+            to_limit=to_limit,
+            pieces=tuple(pieces),
+        )
+
+    def _slopes(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
+        """Return (charges per step, number of steps) from low to high, dearer towards the end."""
+        if low == 0:
+            return [(self.lines[index].charges(high) // high, high)] if high else []
+        return self._convex(index, low, high)
 
     def _convex(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
-        """Return (charges per step, number of steps) from low to high, dearer towards the end.
+        """Return the same where `low` must be sold.
 
         The minima of commission and settlement fee cover the first steps; a maximum is cut by a chord.
         """
@@ -172,21 +283,26 @@ class Relaxation:
             pieces.append((slope, end - start))
         return pieces
 
-    def _spare(self, box: Box, steps: Sequence[int]) -> tuple[int, int]:
-        """Return by how much a relaxed choice cures more than needed, against margin value and limit."""
-        by_margin, by_limit = -self._margin_need, -self._limit_need
-        for index, ((low, high), number) in enumerate(zip(box, steps, strict=True)):
-            if number:
-                line = self.lines[index]
-                whole = number >> FRACTION_BITS
-                charges = self.relaxed_charges(index, low, high, whole)
-                rest = number - (whole << FRACTION_BITS)
-                if rest:
-                    next_charges = self.relaxed_charges(index, low, high, whole + 1)
-                    charges += (next_charges - charges) * rest >> FRACTION_BITS
-                by_limit += (line.value * number >> FRACTION_BITS) - charges
-                by_margin += ((line.value - line.margin) * number >> FRACTION_BITS) - charges
-        return by_margin, by_limit
+
+def _reach(excess: Sequence[tuple[int, int]], room: int) -> int | None:
+    """Return how many steps fit into `room` at (excess a step, number of steps); None if all of them do."""
+    reached = 0
+    for each, length in excess:
+        if each * length > room:
+            return reached + room // each
+        room -= each * length
+        reached += length
+    return None
+
+
+def _mixed(limit_side: Filled, margin_side: Filled) -> tuple[int, ...]:
+    """Mix two fillings so that the shortage against the margin value is gone, and with it the other."""
+    short, spare = -limit_side.spare_margin, margin_side.spare_margin
+    whole = max(short + spare, 1)
+    share = min(max(short, 0), whole)
+    return tuple(
+        a + (b - a) * share // whole for a, b in zip(limit_side.steps, margin_side.steps, strict=True)
+    )
 
 
 def _steps_covered(minimum: int, per_step: int, low: int, high: int) -> int:

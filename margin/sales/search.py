@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from margin.sales.exchange import exchanged, least_easing
 from margin.sales.lines import CENT, SCALE
 from margin.sales.lots import Counts, SaleBook
 from margin.sales.relaxation import FRACTION_BITS, WHOLE, Box, Relaxation, Relaxed
@@ -19,13 +20,19 @@ from margin.sales.relaxation import FRACTION_BITS, WHOLE, Box, Relaxation, Relax
 COARSE_STEP_FROM: Final = SCALE
 GAP_MAX: Final = 5 * CENT
 STAMP_ROUNDING: Final = SCALE
+LEGS_ROUNDED_MIN: Final = 3
+"""Plans within the rounding of three legs are equally good: else one of a single leg is hard to prove."""
+
+EXCHANGED_MAX: Final = 6
+EXCHANGE_ROUNDS: Final = 4
 
 Branch = tuple[int, int, int]
+Node = tuple[int, int, Relaxed]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A curing choice; proved when none is cheaper by more than the rounding of its charges."""
+    """A curing choice; proved when none is cheaper by more than the rounding of charges of a few legs."""
 
     counts: Counts
     is_proved: bool
@@ -50,45 +57,98 @@ class _Search:
         self.order = order
         self.is_coarse = [line.value >= COARSE_STEP_FROM for line in book.lines]
         self.nodes = 0
-        self._keep(book.trim(curing, order))
+        self.best = book.trim(curing, order)
+        self.best_cost = book.penalised(self.best)
+        self.rounding = 0
 
     def run(self, node_limit: int) -> Found:
         root: Box = tuple(
             (0, steps if index in self.order else 0) for index, steps in enumerate(self.book.steps_max)
         )
-        queue: list[tuple[int, int, Box, Relaxed]] = []
-        self._push(queue, root)
-        if queue:
-            self._round(queue[0][3])
+        queue: list[Node] = []
+        first = self._node(self._without_surplus(root))
+        if first:
+            self._round(first[2])
+            self.rounding = self._tolerance()
+            self._exchange(first[2])
+            self.rounding = self._tolerance()
+            # A better incumbent leaves less open: what costs too much is known before anything is split.
+            first = self._node(first[2].box, first[2].weight)
+            queue.extend([first] if first else [])
         while queue:
-            _, _, box, relaxed = heapq.heappop(queue)
-            if self._is_beaten(relaxed):
-                continue
-            if self.nodes >= node_limit:
-                return Found(self.best, is_proved=False, nodes=self.nodes)
-            branch = self._branch(box, relaxed)
-            if branch is None:
-                continue
-            index, left_high, right_low = branch
-            low, high = box[index]
-            self._push(queue, (*box[:index], (low, left_high), *box[index + 1 :]))
-            self._push(queue, (*box[:index], (right_low, high), *box[index + 1 :]))
+            node: Node | None = heapq.heappop(queue)
+            before = self.best_cost
+            while node and not self._is_beaten(node[2]):
+                if self.nodes >= node_limit:
+                    return Found(self.best, is_proved=False, nodes=self.nodes)
+                node = self._dive(node[2], queue)
+            if self.best_cost < before and queue:
+                self._exchange(queue[0][2])
         return Found(self.best, is_proved=True, nodes=self.nodes)
 
-    def _push(self, queue: list[tuple[int, int, Box, Relaxed]], box: Box) -> None:
+    def _dive(self, relaxed: Relaxed, queue: list[Node]) -> Node | None:
+        """Split a box, go on with the better part and leave the other for later.
+
+        Going down at once finds choices in whole lots early, and those are what the bounds prune by.
+        """
+        branch = self._branch(relaxed.box, relaxed)
+        if branch is None:
+            return None
+        index, left_high, right_low = branch
+        box = relaxed.box
+        low, high = box[index]
+        parts = ((low, left_high), (right_low, high))
+        split = [self._node((*box[:index], part, *box[index + 1 :]), relaxed.weight) for part in parts]
+        nodes = sorted(node for node in split if node)
+        for node in nodes[1:]:
+            heapq.heappush(queue, node)
+        return nodes[0] if nodes else None
+
+    def _without_surplus(self, root: Box) -> Box:
+        """Leave out what nobody needs: more of one candidate than cures by itself costs more than that."""
+        box = list(root)
+        for index, (low, high) in enumerate(root):
+            enough = least_easing(self.book, index, self.book.needs()) if high else None
+            if enough:
+                alone = [0] * len(root)
+                alone[index] = enough
+                if self.book.is_cured(alone):
+                    box[index] = (low, enough)
+                    if self.book.penalised(alone) < self.best_cost:
+                        self._keep(alone)
+        return tuple(box)
+
+    def _node(self, box: Box, weight: int | None = None) -> Node | None:
         self.nodes += 1
-        relaxed = self.relaxation.solve(box)
-        if relaxed is not None and not self._is_beaten(relaxed):
-            heapq.heappush(queue, (relaxed.bound, self.nodes, box, relaxed))
+        relaxed = self.relaxation.solve(box, self.best_cost * CENT - self.rounding, weight)
+        return (relaxed.bound, self.nodes, relaxed) if relaxed else None
 
     def _is_beaten(self, relaxed: Relaxed) -> bool:
         """Say whether nothing in this box can be better than the incumbent by more than rounding."""
-        return relaxed.bound + relaxed.rounding + self.best_rounding >= self.best_cost * CENT
+        return relaxed.bound + relaxed.rounding + self.rounding >= self.best_cost * CENT
 
     def _round(self, relaxed: Relaxed) -> None:
         """Floor the linear optimum and cure the rest with the cheapest single candidate."""
         floor = [steps >> FRACTION_BITS for steps in relaxed.steps]
         self._offer(floor if self.book.is_cured(floor) else self.book.close(floor, self.order))
+
+    def _exchange(self, relaxed: Relaxed) -> None:
+        """Better the incumbent by exchanges among the lots that the bound leaves open, the closest calls first."""
+        open_lots = [i for i, (low, high) in enumerate(relaxed.box) if low < high and self.is_coarse[i]]
+        fine = [i for i, steps in enumerate(relaxed.steps) if steps and not self.is_coarse[i]]
+        slack = max(fine, key=self.order.index, default=None)
+        near = sorted(open_lots, key=lambda i: self.relaxation.excess(i, relaxed))[:EXCHANGED_MAX]
+        for _ in range(EXCHANGE_ROUNDS):
+            if self._is_beaten(relaxed):
+                return
+            before = self.best_cost
+            wanted = before * CENT - relaxed.bound - relaxed.rounding - self.rounding
+            better = exchanged(self.book, self.best, near, slack, enough=wanted)
+            if better is None:
+                return
+            self._offer(better if self.book.is_cured(better) else self._close(better, relaxed))
+            if self.best_cost >= before:
+                return
 
     def _offer(self, counts: Counts | None) -> None:
         if counts is None:
@@ -100,8 +160,13 @@ class _Search:
     def _keep(self, counts: Counts) -> None:
         self.best = counts
         self.best_cost = self.book.penalised(counts)
-        stamped = [self.book.candidates[i].fees.stamp_rate > 0 for i, steps in enumerate(counts) if steps]
-        self.best_rounding = sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped)
+
+    def _tolerance(self) -> int:
+        """What rounding can move the present choice by, and no less than for a few legs."""
+        stamps = sum(self.book.candidates[index].fees.stamp_rate > 0 for index in self.order)
+        stamped = [self.book.candidates[i].fees.stamp_rate > 0 for i, steps in enumerate(self.best) if steps]
+        least = STAMP_ROUNDING * min(stamps, LEGS_ROUNDED_MIN)
+        return max(least, sum(GAP_MAX + STAMP_ROUNDING * is_stamped for is_stamped in stamped))
 
     def _branch(self, box: Box, relaxed: Relaxed) -> Branch | None:
         """Return (candidate, highest step left, lowest right), or None if nothing better is in the box."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from collateral.valuation import Debt, Holding, value_account
 from ledger.core.decimals import round_half_up
+from margin.sales.lots import SaleBook
 from margin.sales.planner import Outcome, plan_sale
 
 from .offers import SCHEDULES, D, lots, random_account, rounded_shortage
@@ -28,9 +29,9 @@ def test_twenty_assets_are_planned_and_proved(seed):
 
 
 @st.composite
-def accounts(draw, *, lots_max=4):
+def accounts(draw, *, lots_max=4, assets_max=3):
     holdings, offers = [], []
-    for number in range(draw(st.integers(1, 3))):
+    for number in range(draw(st.integers(1, assets_max))):
         lot = draw(st.sampled_from([100, 400, 1000]))
         odd = draw(st.sampled_from([0, 0, 37]))
         quantity = D(lot * draw(st.integers(1, lots_max)) + odd)
@@ -129,4 +130,18 @@ class TestLaws:
         assert (plan.outcome is Outcome.CURES) == (cheapest is not None)
         if cheapest is not None:
             assert plan.is_optimality_proved
-            assert plan.total_cost <= cheapest + D("1.11") * max(len(plan.legs), 1)
+            assert plan.total_cost <= cheapest + D("1.11") * max(len(plan.legs), 3)
+
+    @settings(max_examples=40, deadline=None)
+    @given(accounts(lots_max=3, assets_max=5))
+    def test_nor_among_five_assets_where_two_limits_may_bind(self, account):
+        plan = plan_sale(**account)
+        book = SaleBook(**account)
+
+        choices = itertools.product(*(range(most + 1) for most in book.steps_max))
+        cheapest = min((book.charges(choice) for choice in choices if book.is_cured(choice)), default=None)
+
+        assert (plan.outcome is Outcome.CURES) == (cheapest is not None)
+        if cheapest is not None:
+            assert plan.is_optimality_proved
+            assert plan.total_cost <= D(cheapest) / 100 + D("1.11") * max(len(plan.legs), 3)
