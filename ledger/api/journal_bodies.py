@@ -1,7 +1,7 @@
 """Journals as callers send them, read to what the posting path takes.
 
-The declared fields are the published schema and say what is wrong. An ordinary journal of a batch is read without them,
-by :func:`_at_once`, which is several times as fast and takes nothing that they would not take.
+The declared fields are the published schema and say what is wrong. An ordinary journal is read without them, by
+:func:`_at_once`, which is several times as fast and takes nothing that they would not take.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from ledger.core.api.fields import CommandSerializer, StrictDateField, TextField, quantity_field
 from ledger.core.errors import Invalid
@@ -96,10 +97,7 @@ EXAMPLE: Final = {
 }
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A fee given back", request_only=True, value=EXAMPLE)])
-class PostJournalSerializer(CommandSerializer):
-    """One journal: legs that sum to zero per asset, and per location for what lies somewhere."""
-
+class JournalFields(CommandSerializer):
     kind = TextField(
         max_length=TEXT_LENGTHS_MAX["kind"],
         required=False,
@@ -121,6 +119,18 @@ class PostJournalSerializer(CommandSerializer):
     legs = LegSerializer(many=True, min_length=2, max_length=ENTRIES_PER_JOURNAL_MAX)  # type: ignore[call-arg]
 
 
+@extend_schema_serializer(examples=[OpenApiExample("A fee given back", request_only=True, value=EXAMPLE)])
+class PostJournalSerializer(JournalFields):
+    """One journal: legs that sum to zero per asset, and per location for what lies somewhere."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        is_without_key = isinstance(data, dict) and "key" not in data
+        read = _at_once({**data, "key": "-"}) if is_without_key else None
+        if read is None:
+            return super().run_validation(data)
+        return {name: getattr(read, name) for name in _ITEM_NAMES - {"key"}}
+
+
 class ItemList(serializers.ListSerializer[Any]):
     def to_internal_value(self, data: Any) -> list[JournalRequest]:
         if isinstance(data, list):
@@ -132,7 +142,7 @@ class ItemList(serializers.ListSerializer[Any]):
         return read if read is not None else super().run_child_validation(data)
 
 
-class BatchItemSerializer(PostJournalSerializer):
+class BatchItemSerializer(JournalFields):
     """A journal of a batch with a key of its own, under which it is booked once whatever batch brings it."""
 
     key = TextField(max_length=TEXT_LENGTHS_MAX["key"], validators=[RegexValidator(r"^[\x21-\x7e]+\Z")])

@@ -23,6 +23,7 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ledger.accounts import resolve
 from ledger.balances import Standing
 from ledger.coalescing import DESK
 from ledger.core.api.idempotent import Known, idempotency_key_of
@@ -77,9 +78,15 @@ class PostingView(BookView):
         return "api:journal:" + hashlib.sha256(f"{self.caller.scope}\n{given}".encode()).hexdigest()
 
     def strangers_in(self, requests: Sequence[JournalRequest]) -> dict[int, Refusal]:
-        """Refuse, by position, each request that names a client the firm does not have."""
-        owners = {leg.account.owner for request in requests for leg in request.legs} - {""}
-        unknown = strangers(self.book_required(), owners)
+        """Refuse, by position, each request that names a client the firm does not have.
+
+        Who has the account is known already, and accounts are remembered by the process.
+        """
+        book = self.book_required()
+        keys = {leg.account for request in requests for leg in request.legs}
+        unknown = strangers(
+            book, {key.owner for key in keys - resolve(book, keys, may_open=False).keys()} - {""}
+        )
         found: dict[int, Refusal] = {}
         for position, request in enumerate(requests if unknown else ()):
             for number, leg in enumerate(request.legs):
