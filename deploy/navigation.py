@@ -18,6 +18,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.Client", "group"),
             ("margin.Facility", "account_balance_wallet"),
             ("margin.MarginCall", "notifications_active"),
+            ("margin.CallDecision", "gavel"),
             ("margin.ForcedSale", "sell"),
             ("margin.Valuation", "monitoring"),
             ("margin.LoanMovement", "swap_horiz"),

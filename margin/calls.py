@@ -7,24 +7,40 @@ others, keeps one call open per facility, and lets what a call demands change by
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import Final
 
 from django.db import transaction
 from django.db.models import Max, Q
 from moneyed import Money
 
 from ledger.core import clock
-from ledger.core.decimals import CONTEXT, ZERO, round_up
+from ledger.core.decimals import CENT, ZERO, exact, plain
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import Event
 
 from . import states
-from .due_times import due_time, first_version
-from .models import Broker, Facility, ForcedSale, MarginCall, Valuation, ValuationRun
+from .cures import brought_in
+from .decisions import disputed_amount, is_waived
+from .due_times import amend, due_time, first_version, move_due_time, next_due_time, reissue
+from .lifecycle import supersede_plans, transition
+from .models import (
+    Broker,
+    Facility,
+    ForcedSale,
+    MarginCall,
+    MarginCallVersion,
+    Valuation,
+    ValuationRun,
+)
 from .models.valuation import Level
 from .valuations import assess, latest, store
 
-BREACHED = (Level.CALL, Level.IMMEDIATE)
+BREACHED: Final = (Level.CALL, Level.IMMEDIATE)
+DISPUTED: Final = MarginCall.Status.DISPUTED
+AMENDED: Final = MarginCallVersion.Cause.AMENDED
+# Without a minimum in the policy any cent amends a call.
+AMENDED_FROM: Final = CENT
 
 
 def review_calls(*, run: ValuationRun, actor: str = SYSTEM) -> list[MarginCall]:
@@ -49,106 +65,89 @@ def review_calls(*, run: ValuationRun, actor: str = SYSTEM) -> list[MarginCall]:
 def advance_due(*, broker: Broker, actor: str = SYSTEM) -> int:
     """Take every call past its due time: met if the account stands cured now, overdue if not."""
     due = MarginCall.objects.filter(
-        facility__client__broker=broker, status=MarginCall.Status.ISSUED, due_at__lte=clock.now()
+        facility__client__broker=broker,
+        status__in=(*MarginCall.RUNNING, MarginCall.Status.DISPUTED),
+        due_at__lte=clock.now(),
     ).values_list("pk", "facility_id")
     return sum(
         _advance(call_id, facility_id, actor) for call_id, facility_id in list(due.order_by("facility"))
     )
 
 
-def transition(call: MarginCall, event: str, *, actor: str, reason: str = "", **changes: Any) -> None:
-    """Move a locked call along its state machine and record it."""
-    before = call.status
-    call.status = states.step(states.CALL, call.status, event)
-    for name, value in changes.items():
-        setattr(call, name, value)
-    call.save(update_fields=["status", *changes])
-    record_event(
-        f"margin.call.{event}",
-        call,
-        actor=actor,
-        reason=reason,
-        broker_code=call.facility.client.broker.code,
-        before=before,
-        after=call.status,
-    )
-
-
-def supersede_plans(call: MarginCall, *, actor: str, reason: str) -> None:
-    """Withdraw plans of a locked call that have not begun to sell; what was sent goes on to its end."""
-    waiting = (ForcedSale.Status.PLANNED, ForcedSale.Status.SUBMITTED, ForcedSale.Status.APPROVED)
-    for sale in ForcedSale.objects.select_for_update(no_key=True).filter(call=call, status__in=waiting):
-        sale.status = states.step(states.SALE, sale.status, "superseded")
-        sale.closed_at = clock.now()
-        sale.save(update_fields=["status", "closed_at"])
-        record_event(
-            "margin.sale.superseded",
-            sale,
-            actor=actor,
-            reason=reason,
-            broker_code=call.facility.client.broker.code,
-        )
-
-
-def cures(call: MarginCall) -> dict[str, Any]:
-    """The three ways to meet a call, in amounts: cash, marginable securities, or a sale (regulation 2.7).
-
-    Cash is what is still missing. Securities and virtual assets are the market value that a deposit of each
-    pledged asset would need at its margin ratio; a sale is the market value to sell of it at its haircut,
-    before costs. Rounded up to the cent; an asset whose haircut is nothing cannot cure by sale.
-    """
-    now = assess(call.facility)
-    missing = now.value.deficiency
-    by_asset = []
-    for line in now.value.lines:
-        ratio, haircut = line.margin_ratio, 1 - line.margin_ratio
-        by_asset.append(
-            {
-                "asset": line.holding.code,
-                "deposit_market_value": str(round_up(CONTEXT.divide(missing, ratio))) if ratio else None,
-                "sale_market_value": str(round_up(CONTEXT.divide(missing, haircut))) if haircut else None,
-            }
-        )
-    return {"cash": str(missing), "assets": by_asset}
-
-
 def _review(valuation_id: int, actor: str) -> MarginCall | None:
     with transaction.atomic():
         valuation = Valuation.objects.select_related("facility", "policy").get(pk=valuation_id)
-        facility = _lock(valuation.facility_id)
+        facility = lock_facility(valuation.facility_id)
         newest = latest(facility)
         if newest is None or newest.pk != valuation.pk:
             return None
-        call = _open_call(facility)
-        if call is None:
-            is_answered = MarginCall.objects.filter(valuation=valuation).exists()
-            return _issue(facility, valuation, actor) if _is_called(valuation) and not is_answered else None
+        call = open_call(facility)
+        if call is None or call.status == MarginCall.Status.EXPECTED:
+            return _issue(facility, valuation, call, actor) if _is_to_be_called(valuation) else None
         if valuation.valued_at < call.issued_at:
             return None
         _follow(call, valuation, actor)
         return None
 
 
-def _is_called(valuation: Valuation) -> bool:
+def _is_to_be_called(valuation: Valuation) -> bool:
+    """Whether it is short enough, was not answered by a call before, and no waiver reaches that far."""
     minimum = valuation.policy.minimum_call.amount
-    return valuation.level in BREACHED and valuation.deficiency > ZERO and valuation.deficiency >= minimum
+    is_short = valuation.level in BREACHED and valuation.deficiency > ZERO and valuation.deficiency >= minimum
+    if not is_short or MarginCall.objects.filter(valuation=valuation).exists():
+        return False
+    return valuation.level == Level.IMMEDIATE or not is_waived(valuation)
 
 
 def _follow(call: MarginCall, valuation: Valuation, actor: str) -> None:
     if valuation.level not in BREACHED:
         if not valuation.has_hard_stale_price:
             _close_if_met(call, valuation, actor)
-    elif valuation.level == Level.IMMEDIATE and call.status == MarginCall.Status.ISSUED:
+    elif valuation.level == Level.IMMEDIATE and call.status in (*MarginCall.RUNNING, DISPUTED):
         transition(
             call,
             "reached_immediate",
             actor=actor,
             reason="immediate level",
+            inputs={"reached_on": valuation.pk},
             is_immediate=True,
             overdue_at=clock.now(),
         )
+    elif call.status in MarginCall.RUNNING:
+        _amend(call, actor)
     elif call.status == MarginCall.Status.SALE_PENDING and not _has_live_plan(call):
         transition(call, "replanned", actor=actor, reason="short again after the sale")
+
+
+def _amend(call: MarginCall, actor: str) -> None:
+    """Count what was brought in, and demand another amount when prices changed it by the minimum or more.
+
+    Deficiency and deposits are read together, now: a run that is reviewed late knows nothing of a deposit
+    made since. What was brought in does not shrink a call: the client is told what was asked and what is left.
+    """
+    now = assess(call.facility)
+    if now.level not in BREACHED:
+        return
+    brought = brought_in(call, now)
+    if brought.total and brought.total != _told_of(call):
+        inputs = {
+            "cash": plain(brought.cash),
+            "collateral": plain(brought.collateral),
+            "remaining": plain(now.value.deficiency),
+        }
+        transition(call, "part_cured", actor=actor, inputs=inputs)
+    demanded = now.value.deficiency + brought.total
+    change = demanded - call.amount.amount
+    if abs(change) >= max(now.policy.minimum_call.amount, AMENDED_FROM):
+        amend(call, store([now])[0], Money(demanded, call.amount.currency), actor=actor)
+
+
+def _told_of(call: MarginCall) -> Decimal:
+    """What the client had brought in when the call was last said to be met in part."""
+    last = Event.objects.filter(
+        subject_type=call._meta.label_lower, subject_id=str(call.pk), topic="margin.call.part_cured"
+    ).first()
+    return exact(last.payload["cash"]) + exact(last.payload["collateral"]) if last else ZERO
 
 
 def _close_if_met(call: MarginCall, valuation: Valuation, actor: str) -> None:
@@ -164,25 +163,36 @@ def _close_if_met(call: MarginCall, valuation: Valuation, actor: str) -> None:
     transition(call, "cured", actor=actor, closed_at=clock.now(), closing_valuation=valuation)
 
 
-def _issue(facility: Facility, valuation: Valuation, actor: str) -> MarginCall:
+def _issue(facility: Facility, valuation: Valuation, expected: MarginCall | None, actor: str) -> MarginCall:
     issued_at = clock.now()
+    amount = Money(valuation.deficiency, facility.currency)
     is_immediate = valuation.level == Level.IMMEDIATE
-    last = MarginCall.objects.filter(facility=facility).aggregate(number=Max("number"))["number"] or 0
-    call = MarginCall.objects.create(
-        facility=facility,
-        number=last + 1,
-        valuation=valuation,
-        amount=Money(valuation.deficiency, facility.currency),
-        is_immediate=is_immediate,
-        issued_at=issued_at,
-        due_at=due_time(valuation, issued_at),
-    )
-    first_version(call)
+    due_at = due_time(valuation, issued_at)
+    if expected is not None:
+        call = expected
+        reissue(call, valuation, amount, due_at=due_at)
+        call.status = states.step(states.CALL, call.status, "issued")
+        call.is_immediate = is_immediate
+        call.save(update_fields=["status", "is_immediate"])
+    else:
+        call = MarginCall.objects.create(
+            facility=facility,
+            number=next_number(facility),
+            valuation=valuation,
+            amount=amount,
+            is_immediate=is_immediate,
+            issued_at=issued_at,
+            due_at=due_at,
+        )
+        first_version(call)
     record_event(
         "margin.call.issued",
         call,
         actor=actor,
         broker_code=facility.client.broker.code,
+        before=MarginCall.Status.EXPECTED if expected else "",
+        after=call.status,
+        version=call.version,
         valuation=valuation.pk,
         due_at=call.due_at.isoformat(),
     )
@@ -193,16 +203,25 @@ def _issue(facility: Facility, valuation: Valuation, actor: str) -> MarginCall:
 
 @transaction.atomic
 def _advance(call_id: int, facility_id: int, actor: str) -> int:
-    facility = _lock(facility_id)
-    call = _open_call(facility)
-    if call is None or call.pk != call_id or call.status != MarginCall.Status.ISSUED:
+    facility = lock_facility(facility_id)
+    call = open_call(facility)
+    if call is None or call.pk != call_id or call.status not in (*MarginCall.RUNNING, DISPUTED):
         return 0
     assessment = assess(facility)
     if assessment.level not in BREACHED and not assessment.hard_stale:
         valuation = store([assessment])[0]
         transition(call, "cured", actor=actor, closed_at=clock.now(), closing_valuation=valuation)
-    else:
-        transition(call, "passed_due", actor=actor, overdue_at=clock.now())
+        return 1
+    brought = brought_in(call, assessment).total
+    if call.status == DISPUTED:
+        # The agreed part stays due; a call that is disputed as a whole waits for its decision.
+        agreed = call.amount.amount - disputed_amount(call)
+        if brought >= agreed:
+            return 0
+    elif (later := next_due_time(call, brought)) is not None:
+        move_due_time(call, later, cause=AMENDED, actor=actor, reason="the first amount was met in time")
+        return 1
+    transition(call, "passed_due", actor=actor, inputs={"brought_in": plain(brought)}, overdue_at=clock.now())
     return 1
 
 
@@ -225,7 +244,7 @@ def _warn(run: ValuationRun, actor: str) -> None:
 
 @transaction.atomic
 def _record_warning(valuation: Valuation, run: ValuationRun, actor: str) -> None:
-    _lock(valuation.facility_id)
+    lock_facility(valuation.facility_id)
     topic = "margin.warning.given"
     given = Event.objects.filter(
         topic=topic, subject_type=valuation._meta.label_lower, subject_id=str(valuation.pk)
@@ -236,7 +255,8 @@ def _record_warning(valuation: Valuation, run: ValuationRun, actor: str) -> None
         )
 
 
-def _lock(facility_id: int) -> Facility:
+def lock_facility(facility_id: int) -> Facility:
+    """Lock a facility with its client and firm until the end of the transaction."""
     return (
         Facility.objects.select_for_update(of=("self",), no_key=True)
         .select_related("client__broker__book")
@@ -244,15 +264,22 @@ def _lock(facility_id: int) -> Facility:
     )
 
 
-def _open_call(facility: Facility) -> MarginCall | None:
+def open_call(facility: Facility) -> MarginCall | None:
+    """Lock the call that is open or expected on a locked facility; None when there is none."""
     call = (
         MarginCall.objects.select_for_update(no_key=True)
-        .filter(facility=facility, status__in=MarginCall.OPEN)
+        .filter(facility=facility, status__in=MarginCall.LIVE)
         .first()
     )
     if call is not None:
         call.facility = facility
     return call
+
+
+def next_number(facility: Facility) -> int:
+    """Count the calls of a locked facility from 1."""
+    last = MarginCall.objects.filter(facility=facility).aggregate(number=Max("number"))["number"] or 0
+    return last + 1
 
 
 def _has_live_plan(call: MarginCall) -> bool:

@@ -14,7 +14,7 @@ from ledger.core.events import SYSTEM, record_event
 from ledger.models import CorporateAction
 
 from . import states
-from .calls import supersede_plans
+from .lifecycle import supersede_plans
 from .models import Facility, ForcedSale, MarginCall, SaleOrder
 
 

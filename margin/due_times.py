@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
+from moneyed import Money
 
 from ledger.core import clock
 from ledger.core.calendars import STATUTORY, business_deadline, get_calendar, hours_deadline
@@ -28,8 +30,8 @@ from .models import (
     Valuation,
 )
 
-# Before these a due time still means something; afterwards the sale is under way.
-RUNNING: Final = (MarginCall.Status.ISSUED,)
+# While these last a due time still means something; afterwards the sale is under way.
+RUNNING: Final = (*MarginCall.RUNNING, MarginCall.Status.DISPUTED)
 
 
 def secured_by(valuation: Valuation) -> str:
@@ -77,9 +79,9 @@ def due_time(valuation: Valuation, issued_at: datetime) -> datetime:
     )
 
 
-def first_version(call: MarginCall) -> MarginCallVersion:
-    """Keep what a call demanded when it was issued."""
-    return _keep_version(call, MarginCallVersion.Cause.ISSUED)
+def first_version(call: MarginCall, cause: str = MarginCallVersion.Cause.ISSUED) -> MarginCallVersion:
+    """Keep what a call demanded when it was made."""
+    return _keep_version(call, cause)
 
 
 def heed_severe_weather(*, broker: Broker, actor: str = SYSTEM) -> int:
@@ -105,7 +107,7 @@ def give_grace(outage: Outage, *, grace: timedelta, actor: str) -> int:
     )
     moved = 0
     for pk in list(hit.order_by("facility_id").values_list("pk", flat=True)):
-        call = _lock(pk)
+        call = lock_call(pk)
         if call.status in RUNNING and outage.began_at <= call.due_at < until:
             move_due_time(
                 call,
@@ -142,12 +144,59 @@ def move_due_time(
     )
 
 
+def amend(call: MarginCall, valuation: Valuation, amount: Money, *, actor: str) -> None:
+    """Demand another amount of a locked call from now on; its due time stays, an increase gets its own."""
+    before = call.amount
+    call.valuation, call.amount = valuation, amount
+    call.version += 1
+    increase_due_at = due_time(valuation, clock.now()) if amount > before else None
+    _keep_version(call, MarginCallVersion.Cause.AMENDED, increase_due_at=increase_due_at)
+    call.save(update_fields=["valuation", "amount", "version"])
+    record_event(
+        "margin.call.amended",
+        call,
+        actor=actor,
+        broker_code=call.facility.client.broker.code,
+        version=call.version,
+        valuation=valuation.pk,
+        amount_before=str(before.amount),
+        amount=str(amount.amount),
+        increase_due_at=increase_due_at and increase_due_at.isoformat(),
+    )
+
+
+def reissue(call: MarginCall, valuation: Valuation, amount: Money, *, due_at: datetime) -> None:
+    """Let a locked call that was expected demand what it turned out to be; the caller issues it."""
+    call.valuation, call.amount, call.due_at, call.issued_at = valuation, amount, due_at, clock.now()
+    call.version += 1
+    _keep_version(call, MarginCallVersion.Cause.ISSUED)
+    call.save(update_fields=["valuation", "amount", "due_at", "issued_at", "version"])
+
+
+def next_due_time(call: MarginCall, brought: Decimal) -> datetime | None:
+    """Return until when the rest of a call has, when what fell due so far was brought in; else None.
+
+    `brought` is what the client has brought in, in the facility's currency.
+    """
+    now = clock.now()
+    versions = list(call.versions.order_by("number"))
+    later = [v.increase_due_at for v in versions if v.increase_due_at and v.increase_due_at > now]
+    fallen = [
+        v.amount.amount
+        for v in versions
+        if v.cause == MarginCallVersion.Cause.ISSUED or (v.increase_due_at and v.increase_due_at <= now)
+    ]
+    is_enough = brought >= min(max(fallen), call.amount.amount)
+    return min(later) if later and is_enough else None
+
+
 @transaction.atomic
 def _heed(call_id: int, actor: str) -> int:
-    call = _lock(call_id)
+    call = lock_call(call_id)
     if call.status not in RUNNING or call.due_at <= clock.now():
         return 0
-    due_at = due_time(call.versions.get(number=1).valuation, call.issued_at)
+    issued = MarginCallVersion.Cause.ISSUED
+    due_at = due_time(call.versions.filter(cause=issued).latest("number").valuation, call.issued_at)
     if due_at <= call.due_at:
         return 0
     move_due_time(
@@ -160,20 +209,23 @@ def _heed(call_id: int, actor: str) -> int:
     return 1
 
 
-def _keep_version(call: MarginCall, cause: str) -> MarginCallVersion:
+def _keep_version(
+    call: MarginCall, cause: str, *, increase_due_at: datetime | None = None
+) -> MarginCallVersion:
     return MarginCallVersion.objects.create(
         call=call,
         number=call.version,
         valuation_id=call.valuation_id,
         amount=call.amount,
         due_at=call.due_at,
+        increase_due_at=increase_due_at,
         cause=cause,
         made_at=clock.now(),
     )
 
 
-def _lock(call_id: int) -> MarginCall:
-    """Take the facility first, as everybody does, then its call."""
+def lock_call(call_id: int) -> MarginCall:
+    """Lock a call, its facility first as everybody does, until the end of the transaction."""
     facility = Facility.objects.select_for_update(of=("self",), no_key=True).get(calls=call_id)
     call = (
         MarginCall.objects.select_for_update(of=("self",), no_key=True)

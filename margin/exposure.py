@@ -138,7 +138,7 @@ def exposure(*, broker: Broker | None) -> Exposure:
         **{rule.key: Count("pk", filter=within_band(rule.key)) for rule in BANDS},
     )
     calls = MarginCall.objects.filter(status__in=MarginCall.OPEN, **of_broker).aggregate(
-        open=Count("pk"), overdue=Count("pk", filter=~Q(status=MarginCall.Status.ISSUED))
+        open=Count("pk"), overdue=Count("pk", filter=Q(status__in=MarginCall.LATE))
     )
     sales = ForcedSale.objects.filter(status__in=AT_WORK)
     clients = Client.objects.all()

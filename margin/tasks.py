@@ -16,7 +16,9 @@ from ledger.core import clock
 
 from . import accrual
 from .calls import advance_due, review_calls
+from .decisions import lapse_disputes
 from .due_times import heed_severe_weather
+from .expectations import expect_calls
 from .models import Broker
 from .sales.execution import advance_sales
 from .sales.outcome import conclude
@@ -34,6 +36,7 @@ def value_accounts() -> None:
 
     def value(broker: Broker) -> None:
         review_calls(run=run_valuation(broker=broker, at=moment))
+        expect_calls(broker=broker)
 
     _for_each_broker("value_accounts", value)
 
@@ -47,6 +50,7 @@ def advance_calls() -> None:
 
     def advance(broker: Broker) -> None:
         heed_severe_weather(broker=broker)
+        lapse_disputes(broker=broker)
         advance_due(broker=broker)
         plan_overdue(broker=broker)
 

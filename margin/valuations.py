@@ -6,14 +6,16 @@ complete or says that it is not: an interrupted run is taken up again by whoever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from collateral.haircuts import haircuts_on
+from collateral.models import LendingHaircut, Product
 from collateral.prices import PriceState
 from collateral.valuation import AccountValue, Debt, Holding, classify, value_account
 from ledger.core import clock
@@ -85,6 +87,19 @@ def assess(
     position.principal += more_loan
     market = _market(broker, [position], moment, facility.currency)
     return _assess(facility, position, market, policy_on(broker, moment))
+
+
+def forecast(broker: Broker, facilities: Sequence[Facility], *, haircuts_on: date) -> list[Assessment]:
+    """Value facilities of one firm now, with the haircuts that will apply on a day to come."""
+    if not facilities:
+        return []
+    now = clock.now()
+    found = positions(broker, list(facilities))
+    market = replace(
+        _market(broker, found.values(), now, BASE_CURRENCY), haircuts=_haircuts(broker, haircuts_on)
+    )
+    policy = policy_on(broker, now)
+    return [_assess(facility, found[facility.pk], market, policy) for facility in facilities]
 
 
 def latest(facility: Facility) -> Valuation | None:
@@ -177,6 +192,10 @@ def _row(assessment: Assessment, run: ValuationRun | None) -> Valuation:
         has_soft_stale_price=bool(assessment.soft_stale),
         has_hard_stale_price=bool(assessment.hard_stale),
     )
+
+
+def _haircuts(broker: Broker, on: date) -> dict[int, LendingHaircut]:
+    return haircuts_on(on, entity_type=broker.entity_type, product=Product.MARGIN_LOAN)
 
 
 def _market(broker: Broker, held: Collection[Position], moment: datetime, currency: str) -> Market:

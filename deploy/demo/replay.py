@@ -90,7 +90,7 @@ def _at(day: date, when: time) -> Iterator[None]:
 def _answer_calls(broker: Broker, day: date) -> None:
     """Each client with a call that is not yet at sale answers after their habit, once a day."""
     waiting = MarginCall.objects.filter(
-        facility__client__broker=broker, status=MarginCall.Status.ISSUED, issued_at__lt=clock.now()
+        facility__client__broker=broker, status__in=MarginCall.RUNNING, issued_at__lt=clock.now()
     ).select_related("facility__client__broker__book")
     for call in list(waiting.order_by("pk")):
         client = call.facility.client

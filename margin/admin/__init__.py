@@ -1,5 +1,17 @@
 """The back office of the room: each page tells a story, each figure leads to what it is made of."""
 
-from . import books, broker, call, client, facility, loan, order, policy, sale, valuation
+from . import books, broker, call, client, decision, facility, loan, order, policy, sale, valuation
 
-__all__ = ["books", "broker", "call", "client", "facility", "loan", "order", "policy", "sale", "valuation"]
+__all__ = [
+    "books",
+    "broker",
+    "call",
+    "client",
+    "decision",
+    "facility",
+    "loan",
+    "order",
+    "policy",
+    "sale",
+    "valuation",
+]

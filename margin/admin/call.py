@@ -5,22 +5,31 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ledger.core import clock
-from ledger.core.admin import ReadOnlyAdmin
+from ledger.core.admin import ReadOnlyAdmin, carry_out, dialog
 from ledger.core.errors import Refusal
-from margin.calls import cures
+from margin.acknowledgements import CHANNELS, acknowledge
+from margin.cures import cures
 from margin.models import ForcedSale, MarginCall
 
+from .decision import decisions_table
+from .movements import actor
 from .panel import Column, Panel, PanelAdmin, Table, Tile
 from .show import badge, call_badge, link, list_of, moment, money, page_of, percent, sale_badge, time_left
 from .timeline import timeline
+from .words import CHANNEL_NAMES
 
 
 class DeadlineFilter(admin.SimpleListFilter):
@@ -35,9 +44,9 @@ class DeadlineFilter(admin.SimpleListFilter):
             case "open":
                 return queryset.filter(status__in=MarginCall.OPEN)
             case "waiting":
-                return queryset.filter(status=MarginCall.Status.ISSUED)
+                return queryset.filter(status__in=(*MarginCall.RUNNING, MarginCall.Status.DISPUTED))
             case "overdue":
-                return queryset.filter(status__in=MarginCall.OPEN).exclude(status=MarginCall.Status.ISSUED)
+                return queryset.filter(status__in=MarginCall.LATE)
             case _any:
                 return queryset
 
@@ -46,12 +55,26 @@ def deadline_badge(call: MarginCall) -> SafeString:
     """How long an open call still has, red once it is late."""
     if not call.is_open:
         return badge(moment(call.closed_at))
-    is_late = call.status != MarginCall.Status.ISSUED or call.due_at <= clock.now()
+    is_late = call.status in MarginCall.LATE or call.due_at <= clock.now()
     return badge(time_left(call.due_at, clock.now()), "danger" if is_late else "warning")
+
+
+class AcknowledgeForm(BaseDialogForm):
+    by = forms.CharField(
+        label=_("Acknowledged by"),
+        max_length=150,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
+    channel = forms.ChoiceField(
+        label=_("Channel"),
+        choices=[(name, CHANNEL_NAMES[name]) for name in CHANNELS],
+        widget=UnfoldAdminSelectWidget,
+    )
 
 
 @admin.register(MarginCall)
 class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
+    actions_detail = ("acknowledge_call", "propose_decision")
     broker_path = "facility__client__broker"
     list_display = ("reference_link", "client", "state", "amount_called", "due_at", "countdown")
     list_display_links = ("reference_link",)
@@ -102,6 +125,49 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
     def countdown(self, call: MarginCall) -> SafeString:
         return deadline_badge(call)
 
+    def has_acknowledge_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "margin.change_margincall", object_id)
+
+    def has_propose_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return self.may(request, "margin.add_calldecision", object_id)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        call = MarginCall.objects.filter(pk=object_id, status__in=MarginCall.OPEN).first()
+        if call is None:
+            return []
+        done = "acknowledge_call" if call.acknowledged_at else ""
+        buttons = super().get_actions_detail(request, object_id)
+        return [button for button in buttons if button.method.original_function_name != done]
+
+    @action(
+        description=_("Acknowledged"),
+        url_path="acknowledge",
+        icon="mark_email_read",
+        permissions=["acknowledge"],
+        dialog=dialog(
+            _("Acknowledged"),
+            _("Keeps who acknowledged the call; its due time does not move."),
+            AcknowledgeForm,
+        ),
+    )
+    def acknowledge_call(self, request: HttpRequest, form: AcknowledgeForm, object_id: str) -> HttpResponse:
+        call = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return carry_out(
+            request,
+            lambda: acknowledge(
+                call=call,
+                by=form.cleaned_data["by"],
+                channel=form.cleaned_data["channel"],
+                actor=actor(request),
+            ),
+            done=_("Acknowledged."),
+            then=self.change_url(object_id),
+        )
+
+    @action(description=_("Propose a decision"), url_path="decide", icon="gavel", permissions=["propose"])
+    def propose_decision(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:margin_calldecision_add')}?call={object_id}")
+
     def panel(self, request: HttpRequest, row: MarginCall) -> Panel:
         valuation = row.valuation
         sales = list(row.sales.select_related("call__facility__client").order_by("plan_number"))
@@ -134,8 +200,13 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
                     _("Facility"), money(row.facility.credit_limit), page_of(row.facility), _("Credit limit")
                 ),
             ),
-            tables=(*self._cures(row), self._sales(row, sales)),
-            timeline=timeline(row, *sales),
+            tables=(
+                *self._cures(row),
+                decisions_table(row),
+                *_versions(row),
+                self._sales(row, sales),
+            ),
+            timeline=timeline(row, *row.decisions.all(), *sales),
         )
 
     def _cures(self, call: MarginCall) -> list[Table]:
@@ -185,3 +256,29 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
 
 def _amount(text: str | None) -> str:
     return money(Decimal(text)) if text is not None else "–"
+
+
+def _versions(call: MarginCall) -> list[Table]:
+    versions = list(call.versions.order_by("-number"))
+    if len(versions) < 2:
+        return []
+    rows = [
+        [
+            version.number,
+            version.get_cause_display(),
+            money(version.amount),
+            moment(version.due_at),
+            moment(version.increase_due_at),
+            moment(version.made_at),
+        ]
+        for version in versions
+    ]
+    columns = (
+        Column(_("Version")),
+        Column(_("Cause")),
+        Column(_("Amount called"), is_number=True),
+        Column(_("Due at")),
+        Column(_("Increase due at")),
+        Column(_("Made at")),
+    )
+    return [Table(_("Versions"), columns, rows)]

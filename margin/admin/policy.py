@@ -24,8 +24,10 @@ from .show import badge, percent
 class DecisionShown(BrokerScope, FourEyesAdmin):
     """A proposal of one firm; its page also shows how it was decided, and only its own people decide."""
 
+    list_select_related: tuple[str, ...] = ("broker", "maker", "checker")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("broker", "maker", "checker")
+        return super().get_queryset(request).select_related(*self.list_select_related)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         given = tuple(super().get_fieldsets(request, obj))

@@ -31,10 +31,16 @@ LEVEL_COLOURS: Final = {
     Level.IMMEDIATE.value: "danger",
 }
 CALL_COLOURS: Final = {
+    MarginCall.Status.EXPECTED.value: "info",
     MarginCall.Status.ISSUED.value: "warning",
+    MarginCall.Status.ACKNOWLEDGED.value: "warning",
+    MarginCall.Status.PART_MET.value: "warning",
+    MarginCall.Status.DISPUTED.value: "warning",
     MarginCall.Status.OVERDUE.value: "danger",
     MarginCall.Status.SALE_PENDING.value: "danger",
     MarginCall.Status.MET.value: "success",
+    MarginCall.Status.WAIVED.value: "primary",
+    MarginCall.Status.CANCELLED.value: "primary",
     MarginCall.Status.SETTLED.value: "success",
     MarginCall.Status.SHORTFALL.value: "danger",
 }

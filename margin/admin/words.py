@@ -15,6 +15,21 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.call.replanned": _("Short again: to be planned anew"),
     "margin.call.sold": _("Settled by sale"),
     "margin.call.exhausted": _("Nothing left to sell"),
+    "margin.call.expected": _("Call expected"),
+    "margin.call.lapsed": _("No longer expected"),
+    "margin.call.acknowledged": _("Acknowledged by the client"),
+    "margin.call.part_cured": _("Met in part"),
+    "margin.call.amended": _("Amended"),
+    "margin.call.disputed": _("Disputed by the client"),
+    "margin.call.waived": _("Waived"),
+    "margin.call.cancelled": _("Taken back"),
+    "margin.call.returned_to_issued": _("Dispute not upheld"),
+    "margin.call.returned_to_acknowledged": _("Dispute not upheld"),
+    "margin.call.returned_to_part_met": _("Dispute not upheld"),
+    "margin.call.returned_to_overdue": _("Dispute not upheld"),
+    "margin.decision.proposed": _("Decision proposed"),
+    "margin.decision.approved": _("Decision approved"),
+    "margin.decision.rejected": _("Decision rejected"),
     "margin.call.due_time_moved": _("Due time moved"),
     "margin.sale.planned": _("Plan made"),
     "margin.sale.submitted": _("Submitted for release"),
@@ -50,6 +65,12 @@ TOPICS: Final[dict[str, Any]] = {
 }
 
 REASONS: Final[dict[str, Any]] = {
+    "haircuts of the next business day": _("Haircuts of the next business day"),
+    "no longer expected": _("No longer expected"),
+    "the dispute ran out undecided": _("The dispute ran out undecided"),
+    "the first amount was met in time": _("The first amount was met in time"),
+    "call waived": _("The call was waived"),
+    "call cancelled": _("The call was taken back"),
     "severe weather day declared": _("A severe weather day was declared"),
     "immediate level": _("The level of immediate sale"),
     "short again after the sale": _("Short again after the sale"),
@@ -58,6 +79,15 @@ REASONS: Final[dict[str, Any]] = {
     "target reached": _("Target reached"),
     "released quantities sold": _("Everything released is sold"),
     "nothing left that cures": _("Nothing left that would cure"),
+}
+
+CHANNEL_NAMES: Final[dict[str, Any]] = {
+    "phone": _("Telephone"),
+    "in_person": _("In person"),
+    "email": _("E-mail"),
+    "webhook": _("Webhook"),
+    "sms": _("SMS"),
+    "portal": _("Client portal"),
 }
 
 JOURNAL_KINDS: Final[dict[str, Any]] = {

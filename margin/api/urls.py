@@ -9,6 +9,14 @@ from .clients import (
     CollateralDepositView,
     CollateralWithdrawalView,
 )
+from .decisions import (
+    AcknowledgeCallView,
+    ApproveDecisionView,
+    CallDecisionListView,
+    CallDecisionView,
+    ProposeDecisionView,
+    RejectDecisionView,
+)
 from .events import EventFeedView
 from .facilities import DrawdownView, FacilityListView, FacilityView, RepaymentView
 from .policies import (
@@ -45,6 +53,12 @@ urlpatterns = [
     path("margin-calls", MarginCallListView.as_view()),
     path("margin-calls/<int:id>", MarginCallView.as_view()),
     path("margin-calls/<int:id>/explain", MarginCallExplainView.as_view()),
+    path("margin-calls/<int:id>:acknowledge", AcknowledgeCallView.as_view()),
+    path("margin-calls/<int:id>:decide", ProposeDecisionView.as_view()),
+    path("call-decisions", CallDecisionListView.as_view()),
+    path("call-decisions/<int:id>", CallDecisionView.as_view()),
+    path("call-decisions/<int:id>:approve", ApproveDecisionView.as_view()),
+    path("call-decisions/<int:id>:reject", RejectDecisionView.as_view()),
     path("margin-policies", MarginPolicyListView.as_view()),
     path("margin-policies/<int:id>", MarginPolicyView.as_view()),
     path("margin-policies/<int:id>:approve", ApprovePolicyView.as_view()),

@@ -1,6 +1,7 @@
 from .broker import ApiKey, Broker, Staff
 from .call import MarginCall, MarginCallVersion
 from .client import Client, Facility, RatePlan
+from .decision import CallDecision
 from .interest import InterestAccrual, InterestPosting
 from .launch import Launch, Outage
 from .loan import LoanMovement
@@ -14,6 +15,7 @@ __all__ = [
     "ApiKey",
     "Broker",
     "CallDeadline",
+    "CallDecision",
     "Client",
     "Facility",
     "Fill",

@@ -8,7 +8,7 @@ from ledger.core import clock
 from ledger.core.decimals import ZERO
 from ledger.core.events import SYSTEM, record_event
 from margin import states
-from margin.calls import transition
+from margin.lifecycle import transition
 from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, SaleOrder
 from margin.models.valuation import Level
 from margin.valuations import assess, store

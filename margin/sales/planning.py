@@ -21,7 +21,8 @@ from ledger.core.events import SYSTEM, record_event
 from ledger.core.idempotency import body_hash
 from ledger.core.models import Event
 from margin import states
-from margin.calls import transition
+from margin.decisions import is_held_back
+from margin.lifecycle import transition
 from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, SaleLeg
 from margin.models.valuation import Level
 from margin.valuations import Assessment, assess, store
@@ -46,9 +47,10 @@ def plan_overdue(*, broker: Broker, actor: str = SYSTEM) -> list[ForcedSale]:
 def _plan(call_id: int, actor: str) -> ForcedSale | None:
     """Plan the least-cost sale that brings one overdue call's account to the policy's target.
 
-    Returns None when there is nothing to plan: a sweep beside this one was here first, the call was met in the
-    meantime, no asset may be sold at present (stale or suspended: the call stays overdue and an event says
-    why), an earlier sale still has to settle, or nothing is left at all, which books the shortfall.
+    Returns None when there is nothing to plan: a sweep beside this one was here first, a deviation holds the
+    sale back, the call was met in the meantime, no asset may be sold at present (stale or suspended: the call
+    stays overdue and an event says why), an earlier sale still has to settle, or nothing is left at all, which
+    books the shortfall.
     """
     facility = (
         Facility.objects.select_for_update(of=("self",), no_key=True)
@@ -57,7 +59,7 @@ def _plan(call_id: int, actor: str) -> ForcedSale | None:
     )
     call = MarginCall.objects.select_for_update(no_key=True).get(pk=call_id)
     call.facility = facility
-    if call.status != MarginCall.Status.OVERDUE:
+    if call.status != MarginCall.Status.OVERDUE or is_held_back(call):
         return None
     assessment = assess(facility)
     if assessment.level not in (Level.CALL, Level.IMMEDIATE):

@@ -10,7 +10,7 @@ from ledger.core.events import record_event
 from ledger.models import Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.accrual import book_accrued
-from margin.calls import transition
+from margin.lifecycle import transition
 from margin.models import MarginCall
 from margin.valuations import Assessment, store
 

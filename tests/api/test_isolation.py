@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,8 @@ from ledger.corporate_actions.proposals import Terms, propose
 from ledger.holds import HoldRequest
 from ledger.models import Account, AccountLimit, Book, CorporateAction, Hold, Journal, PeriodChange
 from margin.api.events import EventFeedView
+from margin.decisions import propose_decision
+from margin.models import CallDecision, MarginCall
 from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
@@ -77,6 +79,15 @@ def closing_of_march() -> PeriodChange:
     return PeriodChange.objects.first() or periods.propose(book=book, maker=user("wong"), **values)
 
 
+def deviation_from(call: MarginCall) -> CallDecision:
+    """Somebody's wish to hold Ms Chan's sale back."""
+    values = {"reason_code": "other", "reason": "Holiday", "risk_assessment": "Small"}
+    until = clock.now() + timedelta(days=99)
+    return CallDecision.objects.first() or propose_decision(
+        call=call, kind="deviation", maker=user("wong"), expires_at=until, **values
+    )
+
+
 def coins_held(house: House) -> Hold:
     """Some of Ms Chan's bitcoin, set aside by a person."""
     book = house.world.broker.book
@@ -107,6 +118,7 @@ def addressed(path: str, house: House) -> str:
         "hold-groups": coins_held(house).pk,
         "margin-policies": house.world.broker.marginpolicy_set.get().pk,
         "firms": "HARBOUR",
+        "call-decisions": deviation_from(call).pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -137,7 +149,7 @@ def assert_unknown(response: Any, address: str) -> None:
 
 def test_lists_show_ones_own_rows_only(house: House):
     coins_held(house)
-    with_a_planned_sale(house)
+    deviation_from(with_a_planned_sale(house).call)
     sealed()
     assert limit_of_the_loan().pk
     assert closing_of_march().pk

@@ -89,7 +89,12 @@ def test_every_set_of_choices_has_a_name_of_its_own(schema: dict[str, Any]):
 
 def address(path: str, house: House) -> str:
     sale = house.chan.calls.get().sales.get()
-    ids = {"clients": "C001", "facilities": house.chan.pk, "forced-sales": sale.pk}
+    ids = {
+        "clients": "C001",
+        "facilities": house.chan.pk,
+        "forced-sales": sale.pk,
+        "margin-calls": sale.call_id,
+    }
     first = path.removeprefix("/api/v1/").split("/")[0]
     return re.sub(r"\{\w+\}", str(ids.get(first, "")), path.removeprefix("/api/v1/"))
 

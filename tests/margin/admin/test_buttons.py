@@ -12,6 +12,7 @@ from margin.brokers import find_api_key
 from margin.models import (
     ApiKey,
     Broker,
+    CallDecision,
     Client,
     Facility,
     Launch,
@@ -288,4 +289,38 @@ def test_going_live_shows_what_is_missing_and_an_outage_how_many_it_moved(sit_do
     outage = Outage.objects.get()
     assert (
         "E-mail was down" in mei.get(reverse("admin:margin_outage_change", args=[outage.pk])).content.decode()
+    )
+
+
+def test_a_waiver_is_proposed_from_the_page_of_its_call_and_decided_by_another(called, sit_down: SitDown):
+    _world, call = called
+    mei, kwok = sit_down("mei"), sit_down("kwok")
+    with at("2026-04-02 16:40"):
+        assert press(mei, "margincall", "acknowledge_call", call, by="Chan", channel="phone") == [
+            "Acknowledged."
+        ]
+        page = mei.get(reverse("admin:margin_margincall_propose_decision", args=[call.pk]))
+        assert page.headers["Location"].endswith(f"?call={call.pk}")
+        form = {
+            "call": call.pk,
+            "kind": "waiver",
+            "reason_code": "other",
+            "amount": "",
+            "expires_at_0": "2026-04-09",
+            "expires_at_1": "12:00",
+            "reason": "Rights issue under way",
+            "risk_assessment": "",
+        }
+        unweighed = mei.post(reverse("admin:margin_calldecision_add"), form)
+        assert "Say what may be lost meanwhile" in unweighed.content.decode()
+        mei.post(reverse("admin:margin_calldecision_add"), form | {"risk_assessment": "Covered at -8%"})
+        waiver = CallDecision.objects.get()
+        mei.get(reverse("admin:margin_calldecision_changelist"))
+        assert press(mei, "calldecision", "approve_proposal", waiver) == ["The maker may not be the checker."]
+        assert press(kwok, "calldecision", "approve_proposal", waiver) == ["Approved."]
+    call.refresh_from_db()
+    assert call.status == "waived"
+    assert (
+        "Rights issue under way"
+        in mei.get(reverse("admin:margin_margincall_change", args=[call.pk])).content.decode()
     )
