@@ -22,6 +22,7 @@ from ledger.core import clock
 from ledger.core.errors import Invalid
 from ledger.core.formatting import format_quantity
 
+from .journal_kinds import kind_in_words
 from .requests import AccountKey
 from .statement_files import file_name, sides, units
 from .statements import Line, Statement, read_lines
@@ -145,7 +146,8 @@ def _rows(statement: Statement, lines: list[Line]) -> list[list[Cell]]:
 def _row(statement: Statement, line: Line) -> list[Cell]:
     scale = statement.account.asset.scale
     sums = ("" if s is None else format_quantity(s, scale, _language()) for s in sides(statement, line))
-    words = line.kind if not line.narrative else f"{line.narrative} ({line.kind})"
+    kind = kind_in_words(line.kind)
+    words = f"{line.narrative} ({kind})" if line.narrative else kind
     return [
         Cell(_day(line.place.value_on)),
         Cell(_moment(line.booked_at)),

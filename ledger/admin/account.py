@@ -19,7 +19,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -89,6 +89,10 @@ class AccountAdmin(BookScope):
     search_fields = ("owner__exact", "asset__code__exact", "location__code__exact")
     search_help_text = _("A client number, an asset code or a location code.")
     ordering = ("owner", "role", "pk")
+    nothing_yet = _(
+        "An account is opened by the first journal that names it. Deposit something on a client's page,"
+        " or send a journal over the API."
+    )
     fieldsets = (
         (None, {"fields": (("book", "owner"), ("role", "freeze"), ("asset", "location"), "closed_at")}),
         (
@@ -154,7 +158,9 @@ class AccountAdmin(BookScope):
 
     @display(description=_("state"))
     def state(self, account: Account) -> SafeString:
-        return coloured(_("Closed"), "danger") if account.closed_at else coloured(_("Open"), "success")
+        if account.closed_at:
+            return coloured(pgettext("account", "Closed"), "danger")
+        return coloured(pgettext("account", "Open"), "success")
 
     @display(description=_("limit in force"))
     def limit(self, account: Account) -> SafeString:
@@ -273,22 +279,22 @@ class AccountAdmin(BookScope):
         )
 
     @action(
-        description=_("Close"),
+        description=_("Close account"),
         url_path="close",
         icon="lock",
         permissions=["freeze"],
         variant=ActionVariant.DANGER,
-        dialog=dialog(_("Close"), _("A closed account takes no entry and no hold."), ReasonForm),
+        dialog=dialog(_("Close account"), _("A closed account takes no entry and no hold."), ReasonForm),
     )
     def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return self._decide(request, form, object_id, close_account)
 
     @action(
-        description=_("Reopen"),
+        description=_("Reopen account"),
         url_path="reopen",
         icon="lock_open",
         permissions=["freeze"],
-        dialog=dialog(_("Reopen"), _("The account takes entries again at once."), ReasonForm),
+        dialog=dialog(_("Reopen account"), _("The account takes entries again at once."), ReasonForm),
     )
     def reopen(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return self._decide(request, form, object_id, reopen_account)
@@ -323,9 +329,9 @@ def _what(account: Account, event: Event) -> Any:
         case "ledger.account.freeze_changed":
             return Account.Freeze(told["after"]).label
         case "ledger.account.closed":
-            return _("Closed")
+            return pgettext("account", "Closed")
         case "ledger.account.reopened":
-            return _("Reopened")
+            return pgettext("account", "Reopened")
         case "ledger.account.limit_changed":
             floor, ceiling = (_figure(account, told[name]) for name in ("floor", "ceiling"))
             return format_lazy(_("Limits: {floor} to {ceiling}"), floor=floor, ceiling=ceiling)

@@ -23,6 +23,10 @@ class BlockAdmin(BookScope):
     list_select_related = ("book",)
     search_fields = ("number__exact",)
     search_help_text = _("The number of a block.")
+    nothing_yet = _(
+        "The sealer makes a block of what was booked, every few seconds while the scheduler runs."
+        " `manage.py seal` does it at once."
+    )
     ordering = ("-pk",)
     fields = (
         ("book", "number", "sealed_at"),

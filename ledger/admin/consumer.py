@@ -31,6 +31,10 @@ class ConsumerAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("state", "events_behind", "seconds_behind", "held_count", "held_since")
     ordering = ("name",)
+    nothing_yet = _(
+        "A reader appears here when it first asks for events: register it in code, and the relay brings"
+        " them every few seconds."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Consumer]:
         """They read the events of every firm, so they are for those who see every firm."""

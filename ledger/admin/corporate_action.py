@@ -155,6 +155,10 @@ class CorporateActionAdmin(FourEyesAdmin):
     search_fields = ("reference", "asset__code__exact")
     search_help_text = _("The number of an announcement or the code of an asset.")
     ordering = ("-ex_on", "-pk")
+    nothing_yet = _(
+        "When an issuer announces a split, a bonus issue or a dividend, propose it here; a second person"
+        " approves it, and it is carried out on its day."
+    )
     actions_detail = ("approve_proposal", "reject_proposal", "carry_out_action")
     readonly_fields = ("terms", "stage_state", "applied_at", "completed_at")
     fieldsets = (

@@ -24,14 +24,17 @@ from unfold.widgets import (
 )
 
 from ledger import holds
-from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, dialog, show_quantity
+from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, coloured, dialog, show_quantity
 from ledger.core.decimals import InexactValue, exact
 from ledger.core.ids import uuid7
 from ledger.holds.placing import with_accounts
+from ledger.journal_kinds import kind_in_words
 from ledger.models import Hold, Journal
 
 from . import show
 from .scope import BookScope
+
+STATE_COLOURS = {"active": "warning", "posted": "success", "released": "info", "expired": "danger"}
 
 
 def _find(name: str) -> Hold | None:
@@ -84,7 +87,7 @@ class HoldJournalInline(ReadOnlyInline):
 
     @display(description=_("journal"))
     def journal_link(self, journal: Journal) -> SafeString:
-        return show.link(journal, journal.kind)
+        return show.link(journal, kind_in_words(journal.kind))
 
 
 @admin.register(Hold)
@@ -110,14 +113,15 @@ class HoldAdmin(BookScope):
     search_help_text = _("A client number, a hold's id or its idempotency key.")
     ordering = ("-pk",)
     fields = (
-        ("hold_state", "progress", "left"),
+        ("hold_state", "left"),
+        "progress",
         ("debit_link", "credit_link"),
         ("placed_at", "expires_at", "ended_at"),
         ("actor", "reason"),
         ("book", "group"),
-        ("id", "idempotency_key"),
+        ("identifier", "idempotency_key"),
     )
-    readonly_fields = ("id", "hold_state", "progress", "left", "debit_link", "credit_link", "group")
+    readonly_fields = ("identifier", "hold_state", "progress", "left", "debit_link", "credit_link", "group")
     inlines = (HoldJournalInline,)
     actions_detail = ("post_hold", "release_hold")
 
@@ -146,7 +150,7 @@ class HoldAdmin(BookScope):
         share = 100 * hold.posted_atoms // hold.amount_atoms
         return format_html(
             '<span class="whitespace-nowrap">{} / {}</span>'
-            ' <progress class="block w-full" value="{}" max="100" aria-hidden="true"></progress>',
+            ' <span class="block house-progress mt-1" aria-hidden="true"><span style="width: {}%"></span></span>',
             _units(hold, hold.posted_atoms),
             _units(hold, hold.amount_atoms),
             share,
@@ -156,13 +160,13 @@ class HoldAdmin(BookScope):
     def left(self, hold: Hold) -> str:
         return _units(hold, hold.left_atoms)
 
-    @display(
-        description=_("state"),
-        ordering="state",
-        label={"active": "warning", "posted": "success", "released": "info", "expired": "danger"},
-    )
-    def hold_state(self, hold: Hold) -> tuple[str, Any]:
-        return hold.state, hold.get_state_display()
+    @display(description=_("state"), ordering="state")
+    def hold_state(self, hold: Hold) -> SafeString:
+        return coloured(hold.get_state_display(), STATE_COLOURS[hold.state])
+
+    @display(description=_("identifier"))
+    def identifier(self, hold: Hold) -> UUID:
+        return hold.pk
 
     @display(description=_("group"))
     def group(self, hold: Hold) -> SafeString:

@@ -17,6 +17,7 @@ from unfold.enums import ActionVariant
 from ledger.as_of import newest_block
 from ledger.core.admin import ReadOnlyInline, ReasonForm, carry_out, dialog
 from ledger.core.errors import Refusal
+from ledger.journal_kinds import kind_in_words
 from ledger.models import Entry, Journal
 from ledger.posting import remaining, reverse
 from ledger.seal.proof import block_of, prove
@@ -57,20 +58,32 @@ class EntryInline(EntryColumns, ReadOnlyInline):
 
 @admin.register(Journal)
 class JournalAdmin(BookScope):
-    list_display = ("booked_at", "kind", "value_on", "cause", "narrative", "actor", "state", "book")
+    list_display = ("booked_at", "kind_shown", "value_on", "cause", "narrative", "actor", "state", "book")
     list_filter = ("book",)
     list_select_related = ("book",)
     search_fields = ("id__exact", "cause__exact")
     search_help_text = _("A journal id, an idempotency key or a cause such as client:H0001.")
     ordering = ("-pk",)
+    nothing_yet = _(
+        "Nothing is booked. Journals come from deposits and loans on the clients' pages, and over the API."
+    )
     fields = (
-        ("kind", "value_on", "booked_at"),
+        ("kind_shown", "value_on", "booked_at"),
         ("book", "actor", "cause_link"),
         ("narrative", "reverses", "reversed_by"),
         ("posts",),
-        ("id", "idempotency_key", "block_link"),
+        ("identifier",),
+        ("idempotency_key", "block_link"),
     )
-    readonly_fields = ("id", "cause_link", "reverses", "reversed_by", "posts", "block_link")
+    readonly_fields = (
+        "identifier",
+        "kind_shown",
+        "cause_link",
+        "reverses",
+        "reversed_by",
+        "posts",
+        "block_link",
+    )
     inlines = (EntryInline,)
     actions_detail = ("reverse_journal", "prove_journal")
 
@@ -108,6 +121,14 @@ class JournalAdmin(BookScope):
         if journal.reversal_of_id:
             return "reversal", _("Reversal")
         return "booked", _("Booked")
+
+    @display(description=_("kind"))
+    def kind_shown(self, journal: Journal) -> SafeString:
+        return format_html('<span title="{}">{}</span>', journal.kind, kind_in_words(journal.kind))
+
+    @display(description=_("identifier"))
+    def identifier(self, journal: Journal) -> object:
+        return journal.pk
 
     @display(description=_("cause"))
     def cause_link(self, journal: Journal) -> SafeString:
@@ -176,6 +197,9 @@ class EntryAdmin(EntryColumns, BookScope):
     book_path = "journal__book"
     list_display = ("journal_link", "value_on", "account_link", "debit", "credit", "balance_after", "version")
     list_display_links = None
+    nothing_yet = _(
+        "Nothing is booked. Journals come from deposits and loans on the clients' pages, and over the API."
+    )
     list_select_related = ("journal", "account__asset", "account__location")
     fields = readonly_fields = (
         "journal_link",
@@ -192,7 +216,7 @@ class EntryAdmin(EntryColumns, BookScope):
 
     @display(description=_("journal"))
     def journal_link(self, entry: Entry) -> SafeString:
-        return show.link(entry.journal, entry.journal.kind)
+        return show.link(entry.journal, kind_in_words(entry.journal.kind))
 
     @display(description=_("value date"))
     def value_on(self, entry: Entry) -> Any:

@@ -86,6 +86,10 @@ class AccountLimitAdmin(InBooks, FourEyesAdmin):
     search_help_text = _("A client number or an asset code.")
     autocomplete_fields = ("account",)
     ordering = ("-effective_on", "-pk")
+    nothing_yet = _(
+        "No account has limits of its own; each is bounded by its role. Propose one, and a second person"
+        " puts it in force."
+    )
     readonly_fields = ("floor", "ceiling", "standing", "applied_at", "account_page")
 
     def get_queryset(self, request: HttpRequest) -> Any:

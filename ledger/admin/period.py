@@ -38,6 +38,9 @@ class PeriodChangeAdmin(InBooks, FourEyesAdmin):
     list_filter = ("approval", "kind", "book")
     list_select_related = ("book", "maker", "checker")
     ordering = ("-pk",)
+    nothing_yet = _(
+        "Every day is open. When a month is done with, propose to close it, and a second person carries it out."
+    )
     readonly_fields = ("number", "closed_before")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -21,6 +21,7 @@ from ledger.core.admin import show_quantity
 from ledger.core.charts import Chart, Series
 from ledger.core.decimals import plain
 from ledger.core.errors import Refusal
+from ledger.journal_kinds import kind_in_words
 from ledger.models import Account
 from ledger.requests import AccountKey
 from ledger.statement_cursors import read_cursor, write_cursor
@@ -143,7 +144,7 @@ def _row(statement: Statement, line: Line) -> dict[str, Any]:
     return {
         "value_on": line.place.value_on,
         "booked_at": line.booked_at,
-        "journal": show.link_to("ledger.journal", line.journal_id, line.kind),
+        "journal": show.link_to("ledger.journal", line.journal_id, kind_in_words(line.kind)),
         "narrative": line.narrative,
         "debit": debit,
         "credit": credit,

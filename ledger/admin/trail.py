@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
@@ -27,11 +29,20 @@ def shown_json(value: Any) -> SafeString:
     )
 
 
+def _named(label: str) -> Any:
+    """What a model is called; its label where it is no longer there."""
+    try:
+        return capfirst(apps.get_model(label)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return label
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("occurred_at", "topic", "subject", "actor", "reason", "broker_code")
     search_fields = ("subject_id__exact", "topic__exact", "actor__exact")
     search_help_text = _("The id of what it happened to, a topic such as margin.call.issued, or an actor.")
+    nothing_yet = _("Whatever is decided or booked leaves an event here, with who did it and why.")
     ordering = ("-pk",)
     fields = (
         ("occurred_at", "topic", "subject"),
@@ -50,7 +61,9 @@ class EventAdmin(ReadOnlyAdmin):
     def subject(self, event: Event) -> SafeString:
         if not event.subject_type:
             return format_html("{}", _("The house"))
-        return link_to(event.subject_type, event.subject_id, f"{event.subject_type} {event.subject_id}")
+        return link_to(
+            event.subject_type, event.subject_id, f"{_named(event.subject_type)} {event.subject_id}"
+        )
 
     @display(description=_("details"))
     def details(self, event: Event) -> SafeString:
@@ -67,6 +80,10 @@ class CommandAdmin(ReadOnlyAdmin):
     list_filter = ("response_status",)
     search_fields = ("key__exact", "scope__exact")
     search_help_text = _("An idempotency key, or the caller's scope.")
+    nothing_yet = _(
+        "Every change that a system asks for over the API is kept here with its reply. Issue an API key"
+        " on the broker's page to begin."
+    )
     ordering = ("-pk",)
     fields = (("received_at", "route"), ("scope", "key"), "request_body", "response_status", "reply")
     readonly_fields = ("request_body", "reply")

@@ -96,6 +96,8 @@ class HouseAdmin(ModelAdmin):
     paginator = BoundedPaginator
     compressed_fields = True
     warn_unsaved_form = True
+    # What a list that holds nothing says: where its rows come from.
+    nothing_yet: Any = ""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ledger.core.fields import AtomsField
 
@@ -90,7 +91,7 @@ class Account(models.Model):
         related_name="+",
         verbose_name=_("stock record location"),
     )
-    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    closed_at = models.DateTimeField(pgettext_lazy("account", "closed at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("account")

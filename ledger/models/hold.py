@@ -65,7 +65,7 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.state} {self.id}"
+        return f"{self.get_state_display()} {self.id}"
 
     @property
     def left_atoms(self) -> int:

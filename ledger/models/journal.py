@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from ledger.core.fields import AtomsField
 from ledger.core.ids import uuid7
 from ledger.core.models.event import CurrentTransactionId, TransactionId
+from ledger.journal_kinds import kind_in_words
 
 from .book import Book
 
@@ -97,7 +98,7 @@ class Journal(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id}"
+        return f"{kind_in_words(self.kind)} {self.id}"
 
 
 class Entry(models.Model):

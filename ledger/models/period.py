@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from ledger.core.fields import AtomsField
 from ledger.core.models import FourEyes
@@ -17,8 +18,8 @@ class PeriodChange(FourEyes):
     """
 
     class Kind(models.TextChoices):
-        CLOSE = "close", _("Close")
-        REOPEN = "reopen", _("Reopen")
+        CLOSE = "close", pgettext_lazy("periods", "Close")
+        REOPEN = "reopen", pgettext_lazy("periods", "Reopen")
 
     book = models.ForeignKey(
         "ledger.Book", on_delete=models.PROTECT, related_name="period_changes", verbose_name=_("book")

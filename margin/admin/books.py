@@ -8,9 +8,11 @@ from django.db.models import Model, QuerySet
 
 from ledger.admin.scope import Confinement, confine_by
 from ledger.admin.show import register_cause
+from ledger.journal_kinds import register_kinds
 from margin.models import Client, MarginCall, SaleOrder
 
 from .scope import broker_of
+from .words import JOURNAL_KINDS
 
 
 @confine_by
@@ -36,3 +38,4 @@ def _call(reference: str) -> Model | None:
 register_cause("client", lambda number: the_only(Client.objects.filter(number=number)))
 register_cause("order", lambda name: SaleOrder.objects.filter(client_order_id=name).first())
 register_cause("call", _call)
+register_kinds(JOURNAL_KINDS)

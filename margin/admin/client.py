@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from ledger.balances import Standing, natural, standings
 from ledger.core.admin import HouseAdmin, carry_out, dialog, show_quantity
+from ledger.journal_kinds import kind_in_words
 from ledger.models import Account, Entry, Role
 from margin.clients import approve_va_financing, open_client, open_facility
 from margin.models import Client, Facility, RatePlan
@@ -28,7 +29,6 @@ from .panel import Column, Panel, Table, Tile
 from .scope import BrokerScope
 from .show import anchor, level_badge, link, list_of, moment, money, page_of, percent, quantity
 from .timeline import timeline
-from .words import JOURNAL_KINDS, word
 
 ENTRIES_PER_ACCOUNT: Final = 8
 ENTRIES_SHOWN: Final = 15
@@ -264,7 +264,7 @@ def _entries(client: Client, held: Sequence[Standing]) -> Table:
     rows = [
         [
             str(entry.journal.value_on),
-            link(entry.journal, word(JOURNAL_KINDS, entry.journal.kind)),
+            link(entry.journal, kind_in_words(entry.journal.kind)),
             f"{entry.account.get_role_display()} {entry.account.asset.code}",
             _natural(entry.account, entry.amount_atoms),
             _natural(entry.account, entry.balance_atoms),

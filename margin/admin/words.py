@@ -91,7 +91,6 @@ CHANNEL_NAMES: Final[dict[str, Any]] = {
 }
 
 JOURNAL_KINDS: Final[dict[str, Any]] = {
-    "hold_posting": _("Hold posted"),
     "collateral_deposit": _("Deposit of collateral"),
     "collateral_withdrawal": _("Withdrawal of collateral"),
     "cash_deposit": _("Deposit of cash"),
@@ -105,13 +104,6 @@ JOURNAL_KINDS: Final[dict[str, Any]] = {
     "forced_sale_trade": _("Trade of a forced sale"),
     "forced_sale_settlement": _("Settlement of a forced sale"),
     "shortfall": _("Shortfall"),
-    "split": _("Split or consolidation"),
-    "split_payment": _("Cash in lieu of fractions"),
-    "bonus": _("Bonus issue"),
-    "bonus_payment": _("Bonus shares received"),
-    "cash_dividend": _("Cash dividend"),
-    "cash_dividend_payment": _("Cash dividend received"),
-    "reversal": _("Reversal"),
 }
 
 LEG_REASONS: Final[dict[str, Any]] = {

@@ -129,8 +129,8 @@ def test_csv_adds_up_and_holds_no_formula(house: House, cash: Account):
 
 def test_pdf_in_both_languages(house: House, cash: Account):
     for language, words in (
-        ("en", ("Statement of account", "Opening balance", "100.00 HKD", "cash_deposit")),
-        ("zh-hant", ("對帳單", "期初結餘", "100.00 HKD", "第 1 頁")),
+        ("en", ("Statement of account", "Opening balance", "100.00 HKD", "Deposit of cash")),
+        ("zh-hant", ("對帳單", "期初結餘", "100.00 HKD", "第 1 頁", "存入現金")),
     ):
         with translation.override(language):
             made = pdf(open_statement(cash, first_on=cash_day(), last_on=cash_day()))

@@ -63,7 +63,7 @@ def test_from_the_front_page_a_call_is_followed_down_to_its_journals(sit_down: S
     desk.page.get_by_role("link", name="1.5", exact=True).click()
     expect(desk.page).to_have_url(re.compile("/admin/ledger/account/"))
     desk.page.locator("a[href*='/admin/ledger/journal/']").first.click()
-    desk.sees("collateral_deposit")
+    desk.sees("Deposit of collateral")
 
 
 def test_a_forced_sale_needs_two_people(sit_down: SitDown):

@@ -11,12 +11,25 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from ledger import balances, posting
 from ledger.admin import scope, show
 from ledger.core.events import record_event
 from ledger.core.models import CalendarDay, Command, Event
-from ledger.models import Account, Asset, Book, Entry, Journal, Location
+from ledger.models import (
+    Account,
+    AccountLimit,
+    Asset,
+    Block,
+    Book,
+    Consumer,
+    CorporateAction,
+    Entry,
+    Journal,
+    Location,
+    PeriodChange,
+)
 
 from .books import account_id, cash, cash_in, cash_out, pledge
 
@@ -240,3 +253,44 @@ def test_a_cause_leads_to_what_it_names_where_a_room_says_how(
 
     address = page(Asset, "change", Asset.objects.get(code="BTC").pk)
     assert address in read(lam, page(Journal, "change", posted.journal_id))
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "chinese"),
+    [
+        (Account, "An account is opened by the first journal that names it.", "首筆提及它的日記帳"),
+        (Journal, "Journals come from deposits and loans", "日記帳來自客戶頁面"),
+        (Entry, "Journals come from deposits and loans", "日記帳來自客戶頁面"),
+        (Block, "The sealer makes a block", "封存成區塊"),
+        (Consumer, "A reader appears here", "讀取者首次索取事件"),
+        (AccountLimit, "each is bounded by its role", "各按其角色受限"),
+        (PeriodChange, "propose to close it", "可提出結帳"),
+        (CorporateAction, "When an issuer announces", "發行人公布"),
+        (Command, "Issue an API key", "發出 API 金鑰"),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+def test_an_empty_list_says_what_to_do_next(lam: Client, model: type[Any], words: str, chinese: str) -> None:
+    address = page(model, "changelist")
+    assert words in read(lam, address)
+    with translation.override("en"):
+        assert chinese in lam.get(address, headers={"accept-language": "zh-hant"}).content.decode()
+
+
+def test_a_list_that_a_filter_left_empty_says_so(lam: Client, books: Book) -> None:
+    text = read(lam, f"{page(Account, 'changelist')}?role__exact=write_off")
+    assert "No results found" in text
+    assert "Nothing here yet" not in text
+
+
+def test_kinds_of_journals_are_read_in_words_and_an_unknown_one_as_it_is(lam: Client, books: Book) -> None:
+    mistake = Journal.objects.get(idempotency_key="w1")
+    reversal = posting.reverse(mistake, key="r1", actor="ops", reason="Mistake")
+    assert "Reversal" in read(lam, page(Journal, "change", reversal.journal_id))
+    assert "withdrawal" in read(lam, page(Journal, "change", mistake.pk))
+
+
+def test_an_event_tells_by_name_what_it_happened_to(lam: Client, books: Book) -> None:
+    account = Account.objects.get(pk=account_id(books, cash(CHAN)))
+    press(lam, page(Account, "freeze_account", account.pk), freeze="all", reason="Court order 7/22")
+    assert f">Account {account.pk}</a>" in read(lam, page(Event, "changelist"))

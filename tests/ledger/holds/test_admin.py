@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from decimal import Decimal
 
 import pytest
@@ -165,6 +166,7 @@ def test_the_pages_are_read_in_chinese(lam: Client, hold: Hold) -> None:  # noqa
             text = lam.get(address, headers={"accept-language": "zh-hant"}).content.decode()
             assert "預留" in text
             assert "有效" in text
+            assert "('active'" not in html.unescape(text)
             assert "posted of amount" not in text.lower()
     finally:
         translation.deactivate()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import margin
+from ledger.journal_kinds import kind_in_words
 from margin.admin.show import percent, quantity, time_left
 from margin.admin.words import EXCLUSIONS, JOURNAL_KINDS, LEG_REASONS, OUTCOMES, TOPICS
 from margin.sales.planner import Excluded, LegReason, Outcome
@@ -30,7 +31,9 @@ def test_what_happens_to_a_call_and_a_sale_has_words():
 
 
 def test_kinds_of_journals_have_words():
-    assert set(re.findall(r'kind="([a-z_]+)"', SOURCES)) <= JOURNAL_KINDS.keys()
+    kinds = set(re.findall(r'kind="([a-z_]+)"', SOURCES))
+    assert kinds <= JOURNAL_KINDS.keys()
+    assert [kind for kind in kinds if kind_in_words(kind) == kind] == []
 
 
 def test_a_ratio_without_an_end_and_a_long_quantity_are_shown_as_they_are():
