@@ -14,6 +14,7 @@ from ledger.core.decimals import InexactValue, decimal_places, exact
 from ledger.core.errors import Invalid
 
 SOURCE_LENGTH_MAX: Final = 40
+_NO_NUMBERS: Final = frozenset({"nan", "snan", "inf", "infinity"})
 
 
 def exact_for(model: type[Model], field: str, value: object) -> Decimal:
@@ -64,3 +65,29 @@ def check_source(source: str) -> str:
             code="INVALID_SOURCE",
         )
     return source
+
+
+def read_fraction(haircut: object, *, field: str = "haircut") -> Decimal:
+    """Read a number that may have surplus decimals, so that range and floor are judged before its form.
+
+    Raises Invalid: `OUT_OF_RANGE` (not from 0 to 1, NaN among them), `INEXACT` for what is no number.
+    """
+    number = _number(haircut, field)
+    if not number.is_finite() or not 0 <= number <= 1:
+        raise Invalid(
+            _("A haircut is a fraction from 0 to 1, not %(haircut)s.") % {"haircut": haircut},
+            field=field,
+            code="OUT_OF_RANGE",
+        )
+    return number
+
+
+def _number(haircut: object, field: str) -> Decimal:
+    if isinstance(haircut, str) and haircut.strip().lstrip("+-").lower() in _NO_NUMBERS:
+        return Decimal(haircut.strip())
+    if isinstance(haircut, Decimal) and not haircut.is_finite():
+        return haircut
+    try:
+        return exact(haircut)
+    except InexactValue as error:
+        raise Invalid(str(error), field=field, code="INEXACT") from error

@@ -6,7 +6,7 @@ times with the same codes: here for form, API and file, and in `sql/haircut.sql`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,21 +18,19 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from ledger.core import approvals, clock
-from ledger.core.decimals import InexactValue, exact
 from ledger.core.errors import Conflict, Invalid, Refusal
 from ledger.core.models import FourEyes
 from ledger.models import Asset
 
-from .checks import exact_for
+from .checks import exact_for, read_fraction
 from .effective import approve_effective, refuse_retroactive
-from .models import EligibleAsset, EntityType, LendingHaircut, Product
+from .models import EligibleAsset, EntityType, HaircutTier, LendingHaircut, Product
 from .models.haircut import VIRTUAL_ASSET_HAIRCUT_FLOOR
 from .tables import LineError, read_lines
+from .tiers import check_tiers, kept_tiers, read_tiers
 
 TOPIC = "collateral.haircut"
 COLUMNS = ("asset", "haircut", "valid_from")
-
-_NO_NUMBERS = frozenset({"nan", "snan", "inf", "infinity"})
 
 
 def validate_haircut(
@@ -49,7 +47,7 @@ def validate_haircut(
     product), `BELOW_FLOOR` (a virtual asset under 0.60, 26EC5), `INEXACT` (more than eight decimals); what is
     no number at all is `INEXACT` too.
     """
-    number = _fraction(haircut)
+    number = read_fraction(haircut)
     pledged = asset if isinstance(asset, Asset) else Asset.objects.filter(code=asset).first()
     if pledged is None or not _is_eligible(pledged, entity_type, product):
         raise Invalid(
@@ -75,21 +73,26 @@ def propose_haircut(
     maker: AbstractBaseUser,
     entity_type: str = EntityType.LICENSED_CORPORATION,
     product: str = Product.MARGIN_LOAN,
+    tiers: Sequence[Mapping[str, object]] = (),
     reason: str = "",
 ) -> LendingHaircut:
     """Propose a haircut (a fraction, 0.60 is 60%) that applies from `valid_from` once approved.
 
-    Raises Invalid as :func:`validate_haircut`, and `RETROACTIVE` for a day before today once the asset has a
-    haircut in force; Conflict (`already_proposed`) while the same proposal waits for its checker.
+    `tiers` name, by `above` (dollars of market value) and `haircut`, what higher slices take instead.
+    Raises Invalid as :func:`validate_haircut` and :func:`collateral.tiers.check_tiers`, and `RETROACTIVE` for a
+    day before today once the asset has a haircut in force; Conflict (`already_proposed`) while the same
+    proposal waits for its checker.
     """
     pledged, fraction = validate_haircut(
         asset=asset, haircut=haircut, entity_type=entity_type, product=product
     )
+    terms = check_tiers(pledged, fraction, tiers)
     proposal = LendingHaircut(
         entity_type=entity_type,
         product=product,
         asset=pledged,
         haircut=fraction,
+        tier_count=len(terms),
         valid_from=valid_from,
         reason=reason,
     )
@@ -97,13 +100,14 @@ def propose_haircut(
     with transaction.atomic():
         # Two uploads of one file at once would otherwise both find nothing waiting.
         Asset.objects.select_for_update(no_key=True).get(pk=pledged.pk)
-        if (
-            _same_key(proposal)
-            .filter(approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, haircut=fraction)
-            .exists()
-        ):
+        waiting = _same_key(proposal).filter(
+            approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, haircut=fraction
+        )
+        if any(kept_tiers(other) == terms for other in waiting.prefetch_related("tiers")):
             raise Conflict(_("The same proposal already waits for its checker."), code="already_proposed")
-        return approvals.propose(proposal, maker=maker, topic=f"{TOPIC}.proposed")
+        proposed = approvals.propose(proposal, maker=maker, topic=f"{TOPIC}.proposed")
+        HaircutTier.objects.bulk_create(HaircutTier(parent=proposed, **term._asdict()) for term in terms)
+        return proposed
 
 
 def check_proposal(proposal: LendingHaircut) -> None:
@@ -114,6 +118,7 @@ def check_proposal(proposal: LendingHaircut) -> None:
         entity_type=proposal.entity_type,
         product=proposal.product,
     )
+    check_tiers(proposal.asset, proposal.haircut, [tier._asdict() for tier in kept_tiers(proposal)])
     check_dates(proposal)
 
 
@@ -147,7 +152,7 @@ def haircuts_on(
     rows = LendingHaircut.objects.filter(
         approval=FourEyes.Approval.APPROVED, entity_type=entity_type, product=product, valid_from__lte=on
     )
-    latest = rows.order_by("asset_id", "-valid_from").distinct("asset_id")
+    latest = rows.order_by("asset_id", "-valid_from").distinct("asset_id").prefetch_related("tiers")
     return {row.asset_id: row for row in latest}
 
 
@@ -162,8 +167,9 @@ class HaircutImport:
 def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) -> HaircutImport:
     """Propose every line of a file with the columns asset, haircut and valid_from.
 
-    `entity_type`, `product` and `reason` may stand beside them. A refused line leaves nothing behind and
-    does not stop the others. Raises Invalid (`missing_columns`, `not_text`) before any proposal.
+    `entity_type`, `product`, `tiers` (as `2000000:0.70; 5000000:1`) and `reason` may stand beside them. A
+    refused line leaves nothing behind and does not stop the others. Raises Invalid (`missing_columns`,
+    `not_text`) before any proposal.
     """
     proposals: dict[int, LendingHaircut] = {}
     errors: list[LineError] = []
@@ -175,6 +181,7 @@ def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) ->
                 valid_from=_day(row["valid_from"]),
                 entity_type=row.get("entity_type") or EntityType.LICENSED_CORPORATION,
                 product=row.get("product") or Product.MARGIN_LOAN,
+                tiers=read_tiers(row.get("tiers", "")),
                 reason=row.get("reason", ""),
                 maker=maker,
             )
@@ -198,29 +205,6 @@ def _same_key(haircut: LendingHaircut) -> QuerySet[LendingHaircut]:
     return LendingHaircut.objects.filter(
         entity_type=haircut.entity_type, product=haircut.product, asset=haircut.asset
     )
-
-
-def _fraction(haircut: object) -> Decimal:
-    """Read a number that may have surplus decimals, so that range and floor are judged before its form."""
-    number = _number(haircut)
-    if not number.is_finite() or not 0 <= number <= 1:
-        raise Invalid(
-            _("A haircut is a fraction from 0 to 1, not %(haircut)s.") % {"haircut": haircut},
-            field="haircut",
-            code="OUT_OF_RANGE",
-        )
-    return number
-
-
-def _number(haircut: object) -> Decimal:
-    if isinstance(haircut, str) and haircut.strip().lstrip("+-").lower() in _NO_NUMBERS:
-        return Decimal(haircut.strip())
-    if isinstance(haircut, Decimal) and not haircut.is_finite():
-        return haircut
-    try:
-        return exact(haircut)
-    except InexactValue as error:
-        raise Invalid(str(error), field="haircut", code="INEXACT") from error
 
 
 def _is_eligible(asset: Asset, entity_type: str, product: str) -> bool:

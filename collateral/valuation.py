@@ -7,7 +7,8 @@ Amounts are in the base currency (HKD) with two decimals. Sources: `reference/re
 definitions, chapter 15 for the rounding:
 
 - market value = quantity x price x fx rate, rounded half up to the cent;
-- margin value = market value x (1 - fx haircut) x (1 - haircut), rounded down to the cent;
+- margin value = market value x (1 - fx haircut) x (1 - haircut), rounded down to the cent; where a haircut has
+  tiers, each slice of the market value takes its own and the sum is rounded once (chapter 13);
 - a debt = amount x fx rate, rounded half up to the cent.
 
 Assets are taken at the bid and debts at the ask; the caller passes the rate of the right side.
@@ -43,12 +44,22 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """The haircut on the slice of market value beyond `above` (base currency), up to the next tier."""
+
+    above: Decimal
+    haircut: Decimal
+    ref: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """One pledged asset at its price.
 
     `quantity` in units, `price` in quote currency per unit, `fx_rate` in base per quote currency (bid).
-    `haircut` and `fx_haircut` are fractions from 0 to 1. The three `_ref` fields name the rows that the
-    figures came from and are only repeated in the explanation. Raises `ValueError` on a value out of range.
+    `haircut` and `fx_haircut` are fractions from 0 to 1. `tiers` rise in both their columns; `haircut` is that
+    of the slice below the first. The three `_ref` fields name the rows that the figures came from and are only
+    repeated in the explanation. Raises `ValueError` on a value out of range or out of order.
     """
 
     code: str
@@ -60,6 +71,7 @@ class Holding:
     price_ref: Hashable = None
     fx_ref: Hashable = None
     haircut_ref: Hashable = None
+    tiers: tuple[Tier, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("quantity", "price", "haircut", "fx_rate", "fx_haircut"):
@@ -68,6 +80,25 @@ class Holding:
         for name in ("haircut", "fx_haircut"):
             if getattr(self, name) > ONE:
                 raise ValueError(f"{name} {getattr(self, name)} of {self.code} is not between 0 and 1")
+        if self.tiers:
+            _tiers_rise(self.code, self.haircut, self.tiers)
+
+    @property
+    def top_haircut(self) -> Decimal:
+        """The haircut of the slice that the last unit falls in: what the first unit sold was lent against."""
+        if not self.tiers:
+            return self.haircut
+        market_value = value_quantity(self, self.quantity)[0]
+        return slices_of(self, market_value)[-1].tier.haircut
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The part of a market value that falls in one tier, and its margin value before rounding."""
+
+    tier: Tier
+    market_value: Decimal
+    margin_value_unrounded: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +188,36 @@ def value_quantity(holding: Holding, quantity: Decimal) -> tuple[Decimal, Decima
     """
     with localcontext(CONTEXT):
         market_value = round_half_up(quantity * holding.price * holding.fx_rate)
-        margin_value = round_down(market_value * (ONE - holding.fx_haircut) * (ONE - holding.haircut))
-        return market_value, margin_value
+        return market_value, round_down(_margin_value_unrounded(holding, market_value))
+
+
+def slices_of(holding: Holding, market_value: Decimal) -> tuple[Slice, ...]:
+    """Cut a market value (base currency) at the tiers of a holding; the first slice is there even if empty.
+
+    The rule is marginal, as the exchanges have it (`reference/regulation.md` chapter 13): a tier changes the
+    haircut of what lies beyond its bound and of nothing below.
+
+    >>> usdt = Holding("USDT", Decimal(11000000), ONE, ZERO, tiers=(
+    ...     Tier(Decimal(5000000), Decimal("0.1")), Tier(Decimal(10000000), Decimal("0.2"))))
+    >>> [str(part.margin_value_unrounded) for part in slices_of(usdt, Decimal(11000000))]
+    ['5000000', '4500000.0', '800000.0']
+    """
+    with localcontext(CONTEXT):
+        tiers = (Tier(ZERO, holding.haircut, holding.haircut_ref), *holding.tiers)
+        ends = (*(tier.above for tier in holding.tiers), market_value)
+        parts = []
+        for tier, end in zip(tiers, ends, strict=True):
+            if tier.above and market_value <= tier.above:
+                break
+            value = min(end, market_value) - tier.above
+            parts.append(Slice(tier, value, value * (ONE - holding.fx_haircut) * (ONE - tier.haircut)))
+        return tuple(parts)
+
+
+def _margin_value_unrounded(holding: Holding, market_value: Decimal) -> Decimal:
+    if not holding.tiers:
+        return market_value * (ONE - holding.fx_haircut) * (ONE - holding.haircut)
+    return sum((part.margin_value_unrounded for part in slices_of(holding, market_value)), ZERO)
 
 
 def value_holding(holding: Holding) -> HoldingValue:
@@ -261,7 +320,6 @@ def explain(value: AccountValue) -> Explanation:
 def _explain_holding(line: HoldingValue) -> Explanation:
     holding = line.holding
     unrounded = holding.quantity * holding.price * holding.fx_rate
-    ratio = (ONE - holding.fx_haircut) * (ONE - holding.haircut)
     return {
         "code": holding.code,
         "quantity": _text(holding.quantity),
@@ -276,9 +334,20 @@ def _explain_holding(line: HoldingValue) -> Explanation:
         "haircut": _text(holding.haircut),
         "haircut_ref": _reference(holding.haircut_ref),
         "margin_ratio": _text(line.margin_ratio),
-        "margin_value_unrounded": _text(line.market_value * ratio),
+        "slices": [_explain_slice(part) for part in slices_of(holding, line.market_value)],
+        "margin_value_unrounded": _text(_margin_value_unrounded(holding, line.market_value)),
         "margin_value_rounding": ROUNDED_DOWN,
         "margin_value": plain(line.margin_value),
+    }
+
+
+def _explain_slice(part: Slice) -> Explanation:
+    return {
+        "above": _text(part.tier.above),
+        "haircut": _text(part.tier.haircut),
+        "ref": _reference(part.tier.ref),
+        "market_value": plain(part.market_value),
+        "margin_value_unrounded": _text(part.margin_value_unrounded),
     }
 
 
@@ -317,6 +386,14 @@ def _not_negative(name: str, owner: str, value: Decimal) -> Decimal:
     if number < 0:
         raise ValueError(f"{name} {number} of {owner} is negative")
     return number
+
+
+def _tiers_rise(owner: str, haircut: Decimal, tiers: Iterable[Tier]) -> None:
+    above = ZERO
+    for tier in tiers:
+        if not (tier.above > above and haircut <= tier.haircut <= ONE):
+            raise ValueError(f"tier above {tier.above} at {tier.haircut} of {owner} is out of order")
+        above, haircut = tier.above, tier.haircut
 
 
 def _rate_is_positive(owner: str, fx_rate: Decimal) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from collateral.tiers import kernel_tiers
 from collateral.valuation import AccountValue, Holding, classify, value_account
 from collateral.valuation import explain as explain_value
 
@@ -21,9 +22,8 @@ ONE = Decimal(1)
 
 def recompute(valuation: Valuation) -> AccountValue:
     """Value the account again from the rows the valuation names."""
-    lines = valuation.lines.select_related("asset", "price", "fx_rate", "haircut").order_by("pk")
     return value_account(
-        [_holding(line) for line in lines],
+        [_holding(line) for line in _lines(valuation)],
         debts_of(valuation.principal, valuation.interest),
         cash=valuation.cash,
         credit_limit=valuation.credit_limit,
@@ -91,7 +91,8 @@ def replay(valuation: Valuation) -> dict[str, Any]:
 
 
 def _lines(valuation: Valuation) -> list[ValuationLine]:
-    return list(valuation.lines.select_related("asset", "price", "fx_rate", "haircut").order_by("pk"))
+    lines = valuation.lines.select_related("asset", "price", "fx_rate", "haircut")
+    return list(lines.prefetch_related("haircut__tiers").order_by("pk"))
 
 
 def _holding(line: ValuationLine) -> Holding:
@@ -111,6 +112,7 @@ def _holding(line: ValuationLine) -> Holding:
         price_ref=line.price_id,
         fx_ref=line.fx_rate_id,
         haircut_ref=line.haircut_id,
+        tiers=kernel_tiers(line.haircut) if line.haircut else (),
     )
 
 
@@ -156,5 +158,9 @@ def _inputs(line: ValuationLine) -> dict[str, Any]:
             "id": line.haircut_id,
             "haircut": str(line.haircut.haircut),
             "valid_from": line.haircut.valid_from.isoformat(),
+            "tiers": [
+                {"id": tier.pk, "above": str(tier.above), "haircut": str(tier.haircut)}
+                for tier in line.haircut.tiers.all()
+            ],
         },
     }

@@ -11,6 +11,7 @@ from collateral.fx import FxQuote, latest_rate
 from collateral.haircuts import haircuts_on
 from collateral.models import Instrument, LendingHaircut, Product
 from collateral.prices import PriceQuote, PriceState, latest_prices
+from collateral.tiers import kernel_tiers
 from collateral.valuation import Holding
 from ledger.core.clock import HONG_KONG
 from ledger.models import Asset
@@ -88,6 +89,7 @@ class Market:
             price_ref=quote.price_id,
             fx_ref=rate.rate_id,
             haircut_ref=haircut.pk,
+            tiers=kernel_tiers(haircut),
         )
 
     def state(self, code: str) -> PriceState:

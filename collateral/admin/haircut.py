@@ -7,17 +7,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from collateral import haircuts
+from collateral import tiers as haircut_tiers
 from collateral.models import LendingHaircut
 from ledger.core.admin import FourEyesAdmin
 from ledger.core.errors import Refusal
 
-from .show import figure, link
+from .show import NOTHING, figure, link
 from .upload import Outcome, UploadAdmin, UploadForm
 
 
@@ -36,6 +39,16 @@ class HaircutForm(forms.ModelForm):
         help_text=_("As a fraction: 0.60 takes sixty per cent off."),
         widget=UnfoldAdminTextInputWidget(),
     )
+    tiers = forms.CharField(
+        label=_("Tiers"),
+        required=False,
+        max_length=2_000,
+        help_text=_(
+            "Higher haircuts on higher slices of an account's market value, as 2000000:0.70; 5000000:1. "
+            "Leave empty for one haircut on all of it."
+        ),
+        widget=UnfoldAdminTextInputWidget(),
+    )
 
     class Meta:
         model = LendingHaircut
@@ -50,6 +63,8 @@ class HaircutForm(forms.ModelForm):
             given["asset"], given["haircut"] = haircuts.validate_haircut(
                 asset=asset, haircut=haircut, entity_type=given["entity_type"], product=given["product"]
             )
+            read = haircut_tiers.read_tiers(given.get("tiers", ""))
+            given["tiers"] = haircut_tiers.check_tiers(given["asset"], given["haircut"], read)
         except Refusal as refusal:
             self.add_error(refusal.field, forms.ValidationError(refusal.message, code=refusal.reason))
         return given
@@ -66,6 +81,7 @@ class LendingHaircutAdmin(UploadAdmin, FourEyesAdmin):
     list_display = (
         "asset",
         "percentage",
+        "slices",
         "valid_from",
         "approval_state",
         "entity_type",
@@ -78,36 +94,45 @@ class LendingHaircutAdmin(UploadAdmin, FourEyesAdmin):
     search_fields = ("asset__code", "asset__name")
     ordering = ("-pk",)
     fieldsets = (
-        (None, {"fields": (("asset", "haircut"), "valid_from", ("entity_type", "product"), "reason")}),
+        (
+            None,
+            {"fields": (("asset", "haircut"), "tiers", "valid_from", ("entity_type", "product"), "reason")},
+        ),
     )
     upload_title = _("Upload proposals of haircuts")
     upload_help = _(
-        "Columns asset, haircut, valid_from; entity_type, product and reason may stand beside them. Every "
-        "line becomes a proposal of yours that somebody else has to approve."
+        "Columns asset, haircut, valid_from; entity_type, product, tiers (as 2000000:0.70; 5000000:1) and reason "
+        "may stand beside them. Every line becomes a proposal of yours that somebody else has to approve."
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A proposal that was made shows its haircut in per cent, and its decision."""
         if obj is None:
             return self.fieldsets
-        proposal = (("asset", "percentage"), "valid_from", ("entity_type", "product"), "reason")
+        proposal = (("asset", "percentage"), "slices", "valid_from", ("entity_type", "product"), "reason")
         decision = ("approval_state", ("maker", "made_at"), ("checker", "checked_at"))
         return ((None, {"fields": proposal}), (_("Decision"), {"fields": decision}))
 
     def check_proposal(self, proposal: LendingHaircut) -> None:
         haircuts.check_dates(proposal)
 
-    def propose(self, proposal: LendingHaircut, *, maker: Any) -> None:
-        made = haircuts.propose_haircut(
-            asset=proposal.asset,
-            haircut=proposal.haircut,
-            valid_from=proposal.valid_from,
-            entity_type=proposal.entity_type,
-            product=proposal.product,
-            reason=proposal.reason,
-            maker=maker,
-        )
-        proposal.pk = made.pk
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LendingHaircut]:
+        return super().get_queryset(request).prefetch_related("tiers")
+
+    def save_model(self, request: HttpRequest, obj: LendingHaircut, form: Any, change: bool) -> None:
+        """The tiers stand in the form, not in the row, so the proposal is made here."""
+        if change:
+            raise PermissionDenied
+        obj.pk = haircuts.propose_haircut(
+            asset=obj.asset,
+            haircut=obj.haircut,
+            valid_from=obj.valid_from,
+            entity_type=obj.entity_type,
+            product=obj.product,
+            tiers=[tier._asdict() for tier in form.cleaned_data["tiers"]],
+            reason=obj.reason,
+            maker=request.user,  # type: ignore[arg-type]
+        ).pk
 
     def approve(self, proposal: LendingHaircut, *, checker: Any) -> None:
         haircuts.approve_haircut(proposal, checker=checker)
@@ -124,3 +149,8 @@ class LendingHaircutAdmin(UploadAdmin, FourEyesAdmin):
     @display(description=_("haircut"), ordering="haircut")
     def percentage(self, haircut: LendingHaircut) -> str:
         return f"{figure(haircut.haircut * 100)}%"
+
+    @display(description=_("tiers"))
+    def slices(self, haircut: LendingHaircut) -> str:
+        shown = [f"> HKD {figure(tier.above)}: {figure(tier.haircut * 100)}%" for tier in haircut.tiers.all()]
+        return "; ".join(shown) or NOTHING

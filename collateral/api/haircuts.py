@@ -39,7 +39,7 @@ class _Haircuts(DecidedByPeople, SharedView):
     lookup_url_kwarg = "id"
 
     def get_queryset(self) -> QuerySet[LendingHaircut]:
-        return LendingHaircut.objects.select_related("asset", "maker", "checker")
+        return LendingHaircut.objects.select_related("asset", "maker", "checker").prefetch_related("tiers")
 
 
 @extend_schema_view(

@@ -25,6 +25,7 @@ PRICES_PER_BATCH_MAX: Final = 1_000
 
 PRICE_HELP = _("Per unit in the trading currency, above zero.")
 HAIRCUT_HELP = _('A fraction as a string: "0.60" takes sixty per cent off.')
+TIER_HELP = _("Hong Kong dollars of market value in one account beyond which the tier begins.")
 
 
 def price_shown(**options: Any) -> StrictDecimalField:
@@ -175,10 +176,24 @@ class RecordRateSerializer(CommandSerializer):
     source = TextField(max_length=40, help_text=_("Who observed it."))  # type: ignore[assignment]
 
 
+class TierSerializer(serializers.Serializer[Any]):
+    """A slice of market value and what it takes instead of the haircut below."""
+
+    id = serializers.IntegerField()
+    above = StrictDecimalField(decimal_places=2, max_digits=20, help_text=TIER_HELP)
+    haircut = StrictDecimalField(decimal_places=8, max_digits=18, help_text=HAIRCUT_HELP)
+
+
+class ProposeTierSerializer(serializers.Serializer[Any]):
+    above = NumberTextField(help_text=TIER_HELP)
+    haircut = NumberTextField(help_text=_("No lower than that of the slice below."))
+
+
 class HaircutSerializer(serializers.ModelSerializer[LendingHaircut]):
     asset = serializers.CharField(source="asset.code")
     haircut = StrictDecimalField(decimal_places=8, max_digits=18, help_text=HAIRCUT_HELP)
     margin_ratio = serializers.SerializerMethodField(help_text=_("1 less the haircut."))
+    tiers = TierSerializer(many=True, help_text=_("Higher haircuts on higher slices, in their order."))
     maker = serializers.CharField(source="maker.username")
     made_at = MomentField()
     checker = serializers.CharField(source="checker.username", allow_null=True, default=None)
@@ -193,6 +208,7 @@ class HaircutSerializer(serializers.ModelSerializer[LendingHaircut]):
             "product",
             "haircut",
             "margin_ratio",
+            "tiers",
             "valid_from",
             "approval",
             "maker",
@@ -219,6 +235,9 @@ class HaircutSerializer(serializers.ModelSerializer[LendingHaircut]):
 class ProposeHaircutSerializer(CommandSerializer):
     asset = TextField(max_length=16, help_text=_("Code of the asset."))
     haircut = NumberTextField(help_text=HAIRCUT_HELP)
+    tiers = ProposeTierSerializer(
+        many=True, required=False, default=list, help_text=_("Higher haircuts on higher slices.")
+    )
     valid_from = StrictDateField(help_text=_("Not before today once the asset has a haircut."))
     entity_type = serializers.ChoiceField(choices=EntityType.choices, default=EntityType.LICENSED_CORPORATION)
     product = serializers.ChoiceField(choices=Product.choices, default=Product.MARGIN_LOAN)

@@ -1,5 +1,5 @@
 from .fx import FxRate
-from .haircut import EligibleAsset, EntityType, LendingHaircut, Product
+from .haircut import EligibleAsset, EntityType, HaircutTier, LendingHaircut, Product
 from .instrument import Instrument
 from .price import Price, PriceAdjustment, PricePolicy
 
@@ -7,6 +7,7 @@ __all__ = [
     "EligibleAsset",
     "EntityType",
     "FxRate",
+    "HaircutTier",
     "Instrument",
     "LendingHaircut",
     "Price",

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ledger.core.fields import rate_field
+from ledger.core.fields import ExactDecimalField, rate_field
 from ledger.core.models import FourEyes
 
 # 26EC5: the haircut on Bitcoin and Ether pledged for margin financing is at least 60%.
@@ -67,6 +67,7 @@ class LendingHaircut(FourEyes):
     )
     asset = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT, verbose_name=_("asset"))
     haircut = rate_field(_("haircut"), help_text=_("As a fraction: 0.60 takes sixty per cent off."))
+    tier_count = models.PositiveSmallIntegerField(_("tiers"), default=0, db_default=0)
     valid_from = models.DateField(_("valid from"))
 
     class Meta(FourEyes.Meta):
@@ -95,3 +96,36 @@ class LendingHaircut(FourEyes):
     @property
     def margin_ratio(self) -> Decimal:
         return 1 - self.haircut
+
+
+class HaircutTier(models.Model):
+    """A higher haircut on the slice of an account's market value beyond a bound, up to the next tier.
+
+    Tiers are proposed with their haircut, as many as it announces in `tier_count`, and decided with it.
+    """
+
+    parent = models.ForeignKey(
+        "collateral.LendingHaircut",
+        on_delete=models.PROTECT,
+        related_name="tiers",
+        verbose_name=_("lending haircut"),
+    )
+    above = ExactDecimalField(
+        _("above market value"), max_digits=20, decimal_places=2, help_text=_("In Hong Kong dollars.")
+    )
+    haircut = rate_field(_("haircut"))
+
+    class Meta:
+        verbose_name = _("haircut tier")
+        verbose_name_plural = _("haircut tiers")
+        ordering = ["above"]
+        constraints = [
+            models.UniqueConstraint(fields=["parent", "above"], name="collateral_haircuttier_once"),
+            models.CheckConstraint(name="collateral_haircuttier_above_zero", condition=Q(above__gt=0)),
+            models.CheckConstraint(
+                name="collateral_haircuttier_in_range", condition=Q(haircut__gte=0, haircut__lte=1)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"> {self.above} {self.haircut}"

@@ -271,7 +271,7 @@ def _calculation(valuation: Valuation) -> Table:
             [
                 f"{held['code']}: {product} = {_number(held['market_value_unrounded'])}",
                 money(Decimal(held["market_value"])),
-                f"× {held['margin_ratio']} = {_number(held['margin_value_unrounded'])}",
+                f"{_by_slices(held)} = {_number(held['margin_value_unrounded'])}",
                 money(Decimal(held["margin_value"])),
             ]
         )
@@ -285,6 +285,15 @@ def _calculation(valuation: Valuation) -> Table:
         ),
         rows,
         empty=_("Nothing was pledged."),
+    )
+
+
+def _by_slices(held: dict[str, Any]) -> str:
+    """One ratio on all of it, or each slice with the ratio of its tier."""
+    if len(held["slices"]) == 1:
+        return f"× {held['margin_ratio']}"
+    return " + ".join(
+        f"{money(Decimal(part['market_value']))} × {1 - Decimal(part['haircut'])}" for part in held["slices"]
     )
 
 

@@ -87,10 +87,17 @@ class FxRateUsedSerializer(serializers.Serializer[Any]):
     observed_at = serializers.DateTimeField()
 
 
+class TierUsedSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    above = serializers.CharField()
+    haircut = serializers.CharField()
+
+
 class HaircutUsedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     haircut = serializers.CharField()
     valid_from = serializers.DateField()
+    tiers = TierUsedSerializer(many=True)
 
 
 class InputSerializer(serializers.Serializer[Any]):

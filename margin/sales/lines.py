@@ -114,7 +114,7 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
         return top * rate_atoms * SCALE // (bottom * RATE_UNIT)
 
     ratio = CONTEXT.multiply(
-        CONTEXT.subtract(ONE, holding.haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
+        CONTEXT.subtract(ONE, holding.top_haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
     )
     return Line(
         value=-(-top * SCALE // bottom),

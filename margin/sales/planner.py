@@ -235,7 +235,7 @@ class _Planning:
     def _cure(self, index: int) -> Decimal:
         """Return `g`, per dollar of proceeds at the limit price, against the margin value."""
         candidate, holding = self.book.candidates[index], self.book.holding(index)
-        margin_ratio = (ONE - holding.haircut) * (ONE - holding.fx_haircut)
+        margin_ratio = (ONE - holding.top_haircut) * (ONE - holding.fx_haircut)
         relief = candidate.step * holding.price * holding.fx_rate * margin_ratio / candidate.value_per_step
         return round_half_up(ONE - candidate.fees.marginal_rate - self.target * relief, CURE_PLACES)
 
