@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
@@ -44,33 +45,34 @@ _KEYS_ARE_UNIQUE: Final = "ledger_key_pkey"
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], set[bytes]] = WeakKeyDictionary()
 
 
-def post(book: Book, batch: Batch) -> dict[int, UUID]:
+def post(link: BaseDatabaseWrapper, book: Book, batch: Batch) -> dict[int, UUID]:
     """Book a batch, all or none; return what was known before, by its number in the batch counted from 1.
 
+    `link` is the thread's connection, looked up once: Django's stand-in for it looks it up again at each touch.
     A call on its own expects new keys, and is made once more when one is known after all; within a transaction, which an
     error would end, a key is asked for. Raises psycopg.Error for what the law refuses.
     """
-    if connection.in_atomic_block:
-        return _post(book, batch, is_eager=False)
+    if link.in_atomic_block:
+        return _post(link, book, batch, is_eager=False)
     try:
-        return _post(book, batch, is_eager=True)
+        return _post(link, book, batch, is_eager=True)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name != _KEYS_ARE_UNIQUE:
             raise
-    return _post(book, batch, is_eager=False)
+    return _post(link, book, batch, is_eager=False)
 
 
-def _post(book: Book, batch: Batch, *, is_eager: bool) -> dict[int, UUID]:
+def _post(link: BaseDatabaseWrapper, book: Book, batch: Batch, *, is_eager: bool) -> dict[int, UUID]:
     if len(batch.requests) == 1:
         parameters = [*_call_at(book, is_eager=is_eager), *batch.single()]
-        ((journal_id,),) = _call(b"ledger_post_one", _POST_ONE, parameters)
+        ((journal_id,),) = _call(link, b"ledger_post_one", _POST_ONE, parameters)
         return {1: _uuid(journal_id)} if journal_id else {}
-    rows = _call(b"ledger_post", _POST, _parameters(book, batch, is_eager=is_eager))
+    rows = _call(link, b"ledger_post", _POST, _parameters(book, batch, is_eager=is_eager))
     return {int(number): _uuid(journal_id) for number, journal_id in rows}
 
 
 def post_each(
-    book: Book, batch: Batch, *, keeps_refusals: bool
+    link: BaseDatabaseWrapper, book: Book, batch: Batch, *, keeps_refusals: bool
 ) -> dict[int, tuple[UUID | None, bool, str | None]]:
     """Book each journal of a batch on its own; return what was not booked now, by its number counted from 1.
 
@@ -78,7 +80,7 @@ def post_each(
     refusal as JSON).
     """
     parameters = ["t" if keeps_refusals else "f", *_parameters(book, batch, is_eager=True)]
-    rows = _call(b"ledger_post_each", _POST_EACH, parameters)
+    rows = _call(link, b"ledger_post_each", _POST_EACH, parameters)
     return {
         int(number): (_uuid(journal_id) if journal_id else None, is_known in (True, "t"), why)
         for number, journal_id, is_known, why in rows
@@ -104,10 +106,10 @@ def _uuid(value: Any) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
 
 
-def _call(name: bytes, statement: str, parameters: list[str | None]) -> list[Any]:
-    connection.ensure_connection()
-    raw = connection.connection
-    if connection.in_atomic_block or raw.prepare_threshold is None:
+def _call(link: BaseDatabaseWrapper, name: bytes, statement: str, parameters: list[str | None]) -> list[Any]:
+    link.ensure_connection()
+    raw: psycopg.Connection[Any] = link.connection
+    if link.in_atomic_block or raw.prepare_threshold is None:
         with psycopg.Cursor(raw) as cursor:
             cursor.execute(statement, parameters)
             return cursor.fetchall()

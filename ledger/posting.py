@@ -28,7 +28,8 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import psycopg
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
 from ledger.core import clock
@@ -104,7 +105,7 @@ def post_batch(book: Book, requests: Sequence[JournalRequest], *, actor: str) ->
     if not requests:
         return []
     check_size(len(requests))
-    return _attempt(lambda: _post_whole(book, requests, actor), requests, book)
+    return _attempt(lambda link: _post_whole(link, book, requests, actor), requests, book)
 
 
 def post_each(
@@ -127,15 +128,20 @@ def post_each_for(
     if not requests:
         return []
     check_size(len(requests))
-    return _attempt(lambda: _post_each(_Outcome(book, requests, actors, keeps_refusals)), requests, book)
+    return _attempt(
+        lambda link: _post_each(_Outcome(link, book, requests, actors, keeps_refusals)), requests, book
+    )
 
 
-def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], book: Book) -> Result:
-    attempts_left = 1 if connection.in_atomic_block else ATTEMPTS_MAX
+def _attempt(
+    attempt: Callable[[BaseDatabaseWrapper], Result], requests: Sequence[JournalRequest], book: Book
+) -> Result:
+    link = connections[DEFAULT_DB_ALIAS]
+    attempts_left = 1 if link.in_atomic_block else ATTEMPTS_MAX
     while True:
         try:
-            with connection.wrap_database_errors:
-                return attempt()
+            with link.wrap_database_errors:
+                return attempt(link)
         except Exception as error:
             cause = error if isinstance(error, psycopg.Error) else error.__cause__
             if not isinstance(cause, psycopg.Error):
@@ -153,7 +159,9 @@ def _attempt(attempt: Callable[[], Result], requests: Sequence[JournalRequest], 
             raise refusal from error
 
 
-def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> list[Posted]:
+def _post_whole(
+    link: BaseDatabaseWrapper, book: Book, requests: Sequence[JournalRequest], actor: str
+) -> list[Posted]:
     keys: set[AccountKey] = set()
     accounts: Mapping[AccountKey, Found] = known_accounts(book)
     try:
@@ -164,12 +172,12 @@ def _post_whole(book: Book, requests: Sequence[JournalRequest], actor: str) -> l
     if len(accounts) < len(keys):
         with transaction.atomic():
             batch = Batch(resolve(book, keys), requests, actor)
-            return _told(batch, calls.post(book, batch))
+            return _told(batch, calls.post(link, book, batch))
     if keys:
         batch = Batch(accounts, requests, actor)
     # Within a transaction, a savepoint lets the caller go on after a refusal.
-    with transaction.atomic() if connection.in_atomic_block else nullcontext():
-        return _told(batch, calls.post(book, batch))
+    with transaction.atomic() if link.in_atomic_block else nullcontext():
+        return _told(batch, calls.post(link, book, batch))
 
 
 def _told(batch: Batch, known: Mapping[int, UUID]) -> list[Posted]:
@@ -187,7 +195,7 @@ def _post_each(outcome: _Outcome) -> list[Posted | Refused]:
         keys = {leg.account for request in requests for leg in request.legs}
         accounts = resolve(outcome.book, keys, may_open=False)
         are_known = len(accounts) == len(keys)
-    if are_known and not connection.in_atomic_block:
+    if are_known and not outcome.link.in_atomic_block:
         # One call is its own commit.
         _post_in_runs(outcome, accounts)
     else:
@@ -216,8 +224,14 @@ class _Outcome:
     """The results of an independent batch, as its runs come back."""
 
     def __init__(
-        self, book: Book, requests: Sequence[JournalRequest], actors: Sequence[str], keeps_refusals: bool
+        self,
+        link: BaseDatabaseWrapper,
+        book: Book,
+        requests: Sequence[JournalRequest],
+        actors: Sequence[str],
+        keeps_refusals: bool,
     ) -> None:
+        self.link = link
         self.book = book
         self.requests = requests
         self.actors = actors
@@ -228,7 +242,7 @@ class _Outcome:
         """Post a batch of which all accounts exist; its items stand at the positions of `run`."""
         if not run:
             return
-        told = calls.post_each(self.book, batch, keeps_refusals=self.keeps_refusals)
+        told = calls.post_each(self.link, self.book, batch, keeps_refusals=self.keeps_refusals)
         for number, position in enumerate(run, start=1):
             self._take_in(position, batch.ids[number - 1], told.get(number))
 
@@ -240,7 +254,7 @@ class _Outcome:
             with transaction.atomic():
                 accounts = resolve(self.book, {leg.account for leg in request.legs})
                 batch = Batch(accounts, [request], self.actors[position])
-                told = calls.post_each(self.book, batch, keeps_refusals=self.keeps_refusals).get(1)
+                told = calls.post_each(self.link, self.book, batch, keeps_refusals=self.keeps_refusals).get(1)
                 why = told and told[2]
                 transaction.set_rollback(why is not None)
         except Refusal as refusal:
