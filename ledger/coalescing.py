@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, connection
@@ -56,13 +57,10 @@ class Coalescer:
         self._beginning = threading.Lock()
 
     def _begin(self) -> None:
-        self._has_work = threading.Condition()
-        self._gathered: deque[_Wish] = deque()
+        self._gathered: SimpleQueue[_Wish] = SimpleQueue()
         for number in range(self._lanes):
             name = f"posting-lane-{number}"
-            threading.Thread(
-                target=_run_lane, args=(self._has_work, self._gathered), name=name, daemon=True
-            ).start()
+            threading.Thread(target=_run_lane, args=(self._gathered,), name=name, daemon=True).start()
         self._process = os.getpid()
 
     def post(self, book: Book, request: JournalRequest, *, actor: str) -> Posted:
@@ -85,9 +83,7 @@ class Coalescer:
                 if self._process != os.getpid():
                     self._begin()
         wish = _Wish(book, request, actor)
-        with self._has_work:
-            self._gathered.append(wish)
-            self._has_work.notify()
+        self._gathered.put(wish)
         wish.latch.acquire()
         if wish.error is not None:
             raise wish.error
@@ -99,12 +95,12 @@ class Coalescer:
 DESK: Final = Coalescer()
 
 
-def _run_lane(has_work: threading.Condition, gathered: deque[_Wish]) -> None:
+def _run_lane(gathered: SimpleQueue[_Wish]) -> None:
     while True:
-        with has_work:
-            while not gathered:
-                has_work.wait()
-            taken = [gathered.popleft() for _ in range(min(len(gathered), GATHERED_MAX))]
+        taken = [gathered.get()]
+        with suppress(Empty):
+            while len(taken) < GATHERED_MAX:
+                taken.append(gathered.get_nowait())
         books: dict[int, list[_Wish]] = {}
         for wish in taken:
             books.setdefault(wish.book.pk, []).append(wish)

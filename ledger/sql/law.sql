@@ -61,7 +61,9 @@ BEGIN
 
     -- L2, L12 and what else the journals ask for.
     IF is_set THEN
-        SELECT array_agg(g.journal_id), array_agg(g.entries), bool_and(g.total = 0) INTO ids, counts, nets_to_zero
+        SELECT array_agg(g.journal_id), array_agg(g.entries), bool_and(g.total = 0),
+               (SELECT array_agg(DISTINCT account_id) FROM added)
+          INTO ids, counts, nets_to_zero, touched
           FROM (SELECT journal_id, sum(amount_atoms) AS total,
                        CASE WHEN min(position) = 1 AND max(position) = count(*) THEN count(*) ELSE 0 END AS entries
                   FROM added GROUP BY journal_id ORDER BY journal_id) g;
@@ -109,7 +111,6 @@ BEGIN
     -- dip below a floor on its way. One update per balance; what it gives back must balance (L1) and be of one book.
     IF is_set THEN
         -- Sizes are alike here, so these joins are by hash, and balances are read along their key.
-        touched := (SELECT array_agg(DISTINCT account_id) FROM added);
         PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),
                 set_config('enable_bitmapscan', 'off', true);
         WITH moved_now AS (

@@ -175,7 +175,7 @@ def test_those_who_come_while_a_commit_is_under_way_share_the_next(
     def slowly(book: Any, requests: Any, actors: Any) -> Any:
         sizes.append(len(requests))
         until = monotonic() + 30
-        while len(sizes) == 1 and sizes[0] + len(coalescing.DESK._gathered) < 8 and monotonic() < until:
+        while len(sizes) == 1 and sizes[0] + coalescing.DESK._gathered.qsize() < 8 and monotonic() < until:
             sleep(0.01)
         return post(book, requests, actors)
 
