@@ -113,9 +113,8 @@ def post_each(
 ) -> list[Posted | Refused]:
     """Book each journal on its own, in order, in one commit; a refused one stops no other.
 
-    The outcome is that of posting one after another, but that what the batch posts of holds is let go for all of its
-    journals. A refused journal leaves no trace but its refusal, kept under
-    its key; without `keeps_refusals`, for jobs that try again, not even that. Raises only what is no refusal, and
+    The outcome is that of posting one after another. A refused journal leaves no trace but its refusal, kept under its
+    key; without `keeps_refusals`, for jobs that try again, not even that. Raises only what is no refusal, and
     :class:`Invalid` for a batch that is too large.
     """
     return post_each_for(book, requests, [actor] * len(requests), keeps_refusals=keeps_refusals)

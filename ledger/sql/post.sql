@@ -165,9 +165,10 @@ CREATE OR REPLACE FUNCTION ledger_is_refusal(p_state text, p_constraint text) RE
 $$;
 
 -- Each journal on its own, in order, with the outcome of each that was not booked now: known before, or refused. With
--- `p_keep` a refusal is kept under its key and given again. The batch is tried whole first; where it is refused it is halved, so the
--- usual case costs what a batch does and k refusals cost k searches. The outcome is that of posting one after another,
--- because the law checks every running balance.
+-- `p_keep` a refusal is kept under its key and given again. The batch is tried whole first; where it is refused it is halved,
+-- so the usual case costs what a batch does and k refusals cost k searches. The outcome is that of posting one after another,
+-- because the law checks every running balance; a journal that posts a hold is on its own, for the law lets go what a set
+-- posts of holds before it looks at the set.
 CREATE OR REPLACE FUNCTION ledger_post_each(
     p_keep boolean, p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
     p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
@@ -177,26 +178,29 @@ CREATE OR REPLACE FUNCTION ledger_post_each(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     halfway integer := (p_from + p_to) / 2;
+    holds uuid[] := array_remove(p_holds[p_from:p_to], NULL);
     state text;
     rule text;
     message text;
     detail text;
     why jsonb;
 BEGIN
-    BEGIN
-        RETURN QUERY
-            SELECT r.ordinal, r.journal_id, true, NULL::jsonb
-              FROM ledger_post(p_is_eager, p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds,
-                               p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal,
-                               e_position, e_account, e_amount, e_moved, e_turn) r;
-        RETURN;
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, rule = CONSTRAINT_NAME, message = MESSAGE_TEXT,
-                                detail = PG_EXCEPTION_DETAIL;
-        IF NOT ledger_is_refusal(state, rule) AND NOT (p_is_eager AND rule = 'ledger_key_pkey') THEN
-            RAISE;
-        END IF;
-    END;
+    IF p_from = p_to OR cardinality(holds) = 0 THEN
+        BEGIN
+            RETURN QUERY
+                SELECT r.ordinal, r.journal_id, true, NULL::jsonb
+                  FROM ledger_post(p_is_eager, p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes, p_actors, p_kinds,
+                                   p_value_on, p_causes, p_narratives, p_entry_counts, p_reversal_of, p_holds, e_journal,
+                                   e_position, e_account, e_amount, e_moved, e_turn) r;
+            RETURN;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, rule = CONSTRAINT_NAME, message = MESSAGE_TEXT,
+                                    detail = PG_EXCEPTION_DETAIL;
+            IF NOT ledger_is_refusal(state, rule) AND NOT (p_is_eager AND rule = 'ledger_key_pkey') THEN
+                RAISE;
+            END IF;
+        END;
+    END IF;
     IF rule = 'ledger_key_pkey' THEN
         RETURN QUERY
             SELECT r.* FROM ledger_post_each(p_keep, false, p_book, p_booked_at, p_from, p_to, p_ids, p_keys, p_hashes,
@@ -215,6 +219,7 @@ BEGIN
         RETURN;
     END IF;
     -- Held until the end, and over all of this range, so that the halves cannot lock against another batch's order.
+    PERFORM 1 FROM ledger_hold WHERE id = ANY (holds) ORDER BY id FOR NO KEY UPDATE;
     PERFORM 1 FROM ledger_balance b
       WHERE b.account_id = ANY (ledger_accounts_of(e_journal, e_account, p_from, p_to))
       ORDER BY b.account_id FOR NO KEY UPDATE;

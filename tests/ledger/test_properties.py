@@ -249,16 +249,12 @@ class Ledger(RuleBasedStateMachine):
         self.post_in_company(code, wish, data)
 
     def post_in_company(self, code: str, wish: Wish, data: st.DataObject) -> None:
-        """Post a wish alone or among others, whole or each on its own.
-
-        What a batch posts of holds is let go for all of its journals, so a journal beside one is not always answered
-        as it would be by itself.
-        """
+        """Post a wish alone or among others, whole or each on its own."""
         others = data.draw(st.lists(wishes, max_size=2))
+        batch = list(data.draw(st.permutations([wish, *others])))
         if data.draw(st.booleans()):
-            self.post_whole(code, list(data.draw(st.permutations([wish, *others]))))
+            self.post_whole(code, batch)
         else:
-            batch = [wish] if wish.posts else list(data.draw(st.permutations([wish, *others])))
             self.post_each(code, batch, keeps=data.draw(st.booleans()))
 
     @rule(code=books, data=st.data(), key=keys, value_on=days, is_part=st.booleans())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ledger import audit, balances, freezes, holds, posting, tasks
+from ledger.accounts import slot_of_process
 from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, KeyReused, NotFound
 from ledger.core.ids import uuid7
@@ -417,13 +418,15 @@ def test_a_key_of_another_journal_posts_no_hold(chan: Book) -> None:
 def test_a_hold_of_a_house_account_is_posted_on_the_slot_it_was_placed_on(
     chan: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger.accounts.slot_of_process", lambda: 3)
+    # Neither is the slot that took what stands on the account so far.
+    slot, another = (slot_of_process() + 1) % 16, (slot_of_process() + 2) % 16
+    monkeypatch.setattr("ledger.accounts.slot_of_process", lambda: slot)
     hold = one(chan, "40.00")
-    monkeypatch.setattr("ledger.accounts.slot_of_process", lambda: 5)
+    monkeypatch.setattr("ledger.accounts.slot_of_process", lambda: another)
 
     holds.post_hold(hold, key="s1", actor="ops")
 
-    assert hold.credit_account.slot == 3
+    assert hold.credit_account.slot == slot
     assert Balance.objects.get(account=hold.credit_account).net_atoms == -4000
 
 
