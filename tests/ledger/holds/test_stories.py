@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from ledger import audit, balances, freezes, holds, posting, tasks
-from ledger.accounts import slot_of_process
+from ledger.accounts import AccountKey, slot_of_process
 from ledger.core import clock
 from ledger.core.errors import Conflict, Invalid, KeyReused, NotFound
 from ledger.core.ids import uuid7
 from ledger.core.models import Event
 from ledger.holds import HOLDS_PER_GROUP_MAX, HoldRequest
 from ledger.models import Account, Balance, Book, Hold, Journal
-from ledger.posting import AccountClosed, AccountFrozen, HoldNotOpen, InsufficientBalance
-from tests.ledger.books import BANK, account_id, cash, cash_out, custody, move, pledged, sql
+from ledger.posting import AccountClosed, AccountFrozen, HoldNotOpen, InsufficientBalance, credit, debit
+from tests.ledger.books import BANK, DAY, account_id, cash, cash_in, cash_out, custody, move, pledged, sql
 from tests.ledger.controls.accounts import changed
 
 from .reserved import CHAN, LEE, deliver, held, one, opened, pay, place, told
@@ -428,6 +428,33 @@ def test_a_hold_of_a_house_account_is_posted_on_the_slot_it_was_placed_on(
 
     assert hold.credit_account.slot == slot
     assert Balance.objects.get(account=hold.credit_account).net_atoms == -4000
+
+
+def test_what_a_hold_keeps_is_not_there_for_the_journals_before_its_posting(chan: Book) -> None:
+    """Ms Chan has 100.00 of which 80.00 are held; what is paid in and out around the posting is judged in its order."""
+    hold = one(chan, "80.00")
+    of_hold = posting.JournalRequest(
+        "s1",
+        "hold_posting",
+        (
+            debit(cash(CHAN), Decimal("80.00")),
+            credit(AccountKey.exactly(hold.credit_account), Decimal("80.00")),
+        ),
+        DAY,
+        hold=hold.pk,
+    )
+
+    early, paid_in, posted, late = posting.post_each(
+        chan,
+        [cash_out("w1", CHAN, "25.00"), cash_in("d3", CHAN, "10.00"), of_hold, cash_out("w2", CHAN, "29.00")],
+        actor="ops",
+    )
+
+    assert isinstance(early, posting.Refused)
+    assert isinstance(early.refusal, InsufficientBalance)
+    assert all(isinstance(outcome, posting.Posted) for outcome in (paid_in, posted, late))
+    assert standing(chan) == (Decimal("1.00"), Decimal("0.00"), Decimal("1.00"))
+    assert told(hold) == ("posted", 8000)
 
 
 def test_a_posting_in_a_closed_period_is_refused_and_the_hold_stays(chan: Book) -> None:
