@@ -111,6 +111,7 @@ LEG_REASONS: Final[dict[str, Any]] = {
     "least_cost_in_part": _("Cures at the least cost: as much as is needed"),
     "sell_last": _("The client asked to keep it longest, but the rest does not suffice"),
     "dust_cleared": _("What would remain is too small to be traded"),
+    "all_the_market_takes": _("Cures at the least cost: all that the market takes at this time"),
     "all_that_helps": _("All that helps is sold, and it is not enough"),
     "best_recovery": _("Sold for the best recovery of the loan"),
 }

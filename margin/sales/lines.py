@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Final
 
 from collateral.valuation import Holding
-from ledger.core.decimals import CONTEXT, exact
-from margin.sales.fees import RATE_UNIT, FeeSchedule
+from ledger.core.decimals import CONTEXT, ZERO, exact, to_atoms
+from margin.sales.fees import RATE_PLACES, RATE_UNIT, FeeSchedule
+from margin.sales.impact import Impact, impact_of
 
 ONE: Final = Decimal(1)
 SCALE: Final = 10**24
@@ -27,7 +28,10 @@ class Candidate:
     `quantity` is what is sellable of the holding with this `code`, `step` the board lot or the venue's
     smallest quantity, `price` the limit in quote currency, `fx_rate` base per quote currency (bid). Several
     candidates may share a code, such as the board lots and the odd lot of one security. `sell_last` marks
-    what the client asked to keep longest. A candidate that cannot be sold now says so with `is_tradable`
+    what the client asked to keep longest. `quantity_max` is what its market takes at this time at most, see
+    :func:`participation`; `interest_rate` is what the loan goes on costing until the sale settles, as a fraction
+    of the proceeds of at most ten decimals (8% p.a. for two days: 0.0004383562); `impact` is what the sale moves
+    its own price by. A candidate that cannot be sold now says so with `is_tradable`
     and `reason`. Raises `ValueError` on a value out of range.
     """
 
@@ -40,8 +44,15 @@ class Candidate:
     sell_last: bool = False
     is_tradable: bool = True
     reason: str = ""
+    quantity_max: Decimal | None = None
+    interest_rate: Decimal = ZERO
+    impact: Impact | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= to_atoms(self.interest_rate, RATE_PLACES) < RATE_UNIT:
+            raise ValueError(f"interest_rate {self.interest_rate} of {self.code} is out of range")
+        if self.quantity_max is not None and exact(self.quantity_max) < 0:
+            raise ValueError(f"quantity_max {self.quantity_max} of {self.code} is negative")
         for name in ("quantity", "step", "price", "fx_rate"):
             number = exact(getattr(self, name))
             if number < 0 or (number == 0 and name != "quantity"):
@@ -50,13 +61,43 @@ class Candidate:
 
     @property
     def steps_max(self) -> int:
-        """How many whole steps the sellable quantity holds."""
-        return int(CONTEXT.divide_int(self.quantity, self.step))
+        """How many whole steps may be sold: of what is sellable, and no more than the market takes."""
+        quantity = self.quantity if self.quantity_max is None else min(self.quantity, self.quantity_max)
+        return int(CONTEXT.divide_int(quantity, self.step))
+
+    @property
+    def is_capped_by_market(self) -> bool:
+        return self.quantity_max is not None and self.quantity_max < self.quantity
+
+    @property
+    def cost_rate(self) -> Decimal:
+        """The `c` of the sale formulas: charges and interest on one more dollar sold, impact aside."""
+        return CONTEXT.add(self.fees.marginal_rate, self.interest_rate)
 
     @property
     def value_per_step(self) -> Decimal:
         """What one step brings at the limit price, before costs, in base currency and unrounded."""
         return CONTEXT.multiply(CONTEXT.multiply(self.step, self.price), self.fx_rate)
+
+    def expected_costs(self, gross_cents: int) -> tuple[int, int]:
+        """Return (interest until settlement half up, impact rounded up) of a sale, in cents."""
+        atoms = to_atoms(self.interest_rate, RATE_PLACES)
+        interest = (2 * gross_cents * atoms + RATE_UNIT) // (2 * RATE_UNIT)
+        return interest, 0 if self.impact is None else self.impact.cents(gross_cents)
+
+
+def participation(daily_quantity: Decimal, rate: Decimal, days: Decimal, step: Decimal) -> Decimal:
+    """Return how much of an asset may be sold within `days` at `rate` of its average day, in whole steps.
+
+    Raises `ValueError` unless the rate is between 0 and 1 and the rest is not negative (2.9.5; 10% is a start).
+
+    >>> participation(Decimal(250000), Decimal("0.10"), Decimal(1), Decimal(400))
+    Decimal('24800')
+    """
+    if not 0 <= exact(rate) <= 1 or exact(daily_quantity) < 0 or exact(days) < 0:
+        raise ValueError(f"a participation of {rate} over {days} days in {daily_quantity} is out of range")
+    quantity = CONTEXT.multiply(CONTEXT.multiply(daily_quantity, rate), days)
+    return CONTEXT.multiply(CONTEXT.divide_int(quantity, step), step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +117,7 @@ class Line:
     other: int
     per_trade: int
     penalty: int
+    impact_squared: int = 0
 
     @property
     def has_settlement_bounds(self) -> bool:
@@ -83,11 +125,17 @@ class Line:
 
     @property
     def marginal_charges(self) -> int:
-        """Charges of one more step, before minima and maxima."""
+        """Charges of one more step, before minima, maxima and impact."""
         return self.commission + self.settlement + self.other
 
     def charges(self, steps: int) -> int:
-        """Return the charges of so many steps before rounding."""
+        """Return the charges of so many steps, with interest and impact, before rounding."""
+        if self.impact_squared:
+            return self.linear_charges(steps) + impact_of(self.impact_squared, steps)
+        return self.linear_charges(steps)
+
+    def linear_charges(self, steps: int) -> int:
+        """Return the same without the impact."""
         if steps == 0:
             return 0
         commission = self.commission * steps
@@ -126,9 +174,12 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
         settlement_maximum=None
         if fees.settlement_fee_maximum is None
         else _floor(fees.settlement_fee_maximum),
-        other=charge(rates.other),
+        other=charge(rates.other + to_atoms(candidate.interest_rate, RATE_PLACES)),
         per_trade=_floor(fees.trading_tariff),
         penalty=top * SCALE // bottom if candidate.sell_last else 0,
+        impact_squared=0
+        if candidate.impact is None
+        else candidate.impact.per_step_squared(top * SCALE // bottom, SCALE),
     )
 
 

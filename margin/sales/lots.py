@@ -78,12 +78,13 @@ class SaleBook:
         return self._holdings[self.candidates[index].code]
 
     def leg(self, index: int, steps: int) -> tuple[int, int, int]:
-        """Return (gross, charges, net) in cents of selling so many steps of one candidate."""
+        """Return (gross, charges with interest and impact, net) in cents of selling so many steps."""
         known = self._legs[index].get(steps)
         if known is None:
             top, bottom = self._units[index]
             gross = (200 * steps * top + bottom) // (2 * bottom)
-            charges = sum(self.candidates[index].fees.cents(gross))
+            offer = self.candidates[index]
+            charges = sum(offer.fees.cents(gross)) + sum(offer.expected_costs(gross))
             known = self._legs[index][steps] = (gross, charges, gross - charges)
         return known
 

@@ -25,7 +25,7 @@ from margin.sales.lots import Counts, SaleBook
 from margin.sales.relaxation import WEIGHTS, Relaxation
 from margin.sales.search import Found, find_cheapest
 
-__all__ = ["Candidate", "LegReason", "Outcome", "SaleLeg", "SalePlan", "plan_sale"]
+__all__ = ["Candidate", "LegReason", "Outcome", "SaleLeg", "SalePlan", "plan_sale", "plan_to_level"]
 
 ONE: Final = Decimal(1)
 NODE_LIMIT: Final = 20_000
@@ -48,6 +48,7 @@ class LegReason(StrEnum):
     LEAST_COST_IN_PART = "least_cost_in_part"
     SELL_LAST = "sell_last"
     DUST_CLEARED = "dust_cleared"
+    ALL_THE_MARKET_TAKES = "all_the_market_takes"
     ALL_THAT_HELPS = "all_that_helps"
     BEST_RECOVERY = "best_recovery"
 
@@ -66,7 +67,8 @@ class Excluded(StrEnum):
 class SaleLeg:
     """One order to be: money in base currency, `limit_price` in quote currency.
 
-    `cure_per_dollar` is `g` at marginal rates, half up to ten places; `cost_rate` is `c`.
+    `net` is what the loan is expected to fall by: gross less fees, less the interest until settlement, less what the
+    sale loses to its own impact. `cure_per_dollar` is `g` at marginal rates, half up to ten places; `cost_rate` is `c`.
     """
 
     code: str
@@ -78,6 +80,13 @@ class SaleLeg:
     cure_per_dollar: Decimal
     cost_rate: Decimal
     why: LegReason
+    interest: Decimal = ZERO
+    impact: Decimal = ZERO
+
+    @property
+    def cost(self) -> Decimal:
+        """Everything that the sale is expected to cost."""
+        return self.gross - self.net
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,7 @@ class SalePlan:
 
     @property
     def total_cost(self) -> Decimal:
-        return sum((leg.fees.total for leg in self.legs), Decimal("0.00"))
+        return sum((leg.cost for leg in self.legs), Decimal("0.00"))
 
 
 def plan_sale(
@@ -166,10 +175,37 @@ def plan_sale(
     >>> plan.legs[0].quantity, plan.deficiency_after
     (Decimal('0.06860476'), Decimal('0.00'))
     """
+    if not 0 < exact(target) <= 1:
+        raise ValueError(f"target {target} is not above 0 and up to 1")
+    return plan_to_level(
+        loan=loan,
+        holdings=holdings,
+        candidates=candidates,
+        level=target,
+        credit_limit=credit_limit,
+        dust_value=dust_value,
+        node_limit=node_limit,
+    )
+
+
+def plan_to_level(
+    *,
+    loan: Decimal,
+    holdings: Sequence[Holding],
+    candidates: Sequence[Candidate],
+    level: Decimal,
+    credit_limit: Decimal | None = None,
+    dust_value: Decimal = ZERO,
+    node_limit: int = NODE_LIMIT,
+) -> SalePlan:
+    """Plan as :func:`plan_sale` to any level of utilisation above 0, such as one to survive a night at.
+
+    Raises `ValueError` as it does.
+    """
     with localcontext(CONTEXT):
-        target, dust_value = exact(target), exact(dust_value)
-        _check(holdings, candidates, target, dust_value)
-        return _Planning(loan, credit_limit, holdings, candidates, target).plan(dust_value, node_limit)
+        level, dust_value = exact(level), exact(dust_value)
+        _check(holdings, candidates, level, dust_value)
+        return _Planning(loan, credit_limit, holdings, candidates, level).plan(dust_value, node_limit)
 
 
 class _Planning:
@@ -237,7 +273,7 @@ class _Planning:
         candidate, holding = self.book.candidates[index], self.book.holding(index)
         margin_ratio = (ONE - holding.top_haircut) * (ONE - holding.fx_haircut)
         relief = candidate.step * holding.price * holding.fx_rate * margin_ratio / candidate.value_per_step
-        return round_half_up(ONE - candidate.fees.marginal_rate - self.target * relief, CURE_PLACES)
+        return round_half_up(ONE - candidate.cost_rate - self.target * relief, CURE_PLACES)
 
     def _helpful(self, relaxation: Relaxation) -> list[int]:
         """Drop what has no cure to give: with `g <= 0` no amount helps, unless the credit limit binds."""
@@ -259,7 +295,7 @@ class _Planning:
         def merit(index: int) -> tuple[bool, bool, Decimal, int]:
             candidate = self.book.candidates[index]
             gain = relaxation.gain_per_step(index, weight)
-            cost = candidate.fees.marginal_rate * self.book.lines[index].value
+            cost = candidate.cost_rate * self.book.lines[index].value
             return candidate.sell_last, gain <= 0, cost / gain if gain > 0 else ZERO, index
 
         return sorted(indices, key=merit)
@@ -281,7 +317,7 @@ class _Planning:
     def _is_insolvent(self) -> bool:
         """Say whether the loan is beyond what everything held would fetch, tradable or not."""
         fetched = from_atoms(sum(self.book.leg(i, n)[2] for i, n in enumerate(self.book.steps_max)), 2)
-        cost_rates = {candidate.code: candidate.fees.marginal_rate for candidate in self.book.candidates}
+        cost_rates = {candidate.code: candidate.cost_rate for candidate in self.book.candidates}
         for holding in self.holdings:
             rest = holding.quantity - self._sold(holding.code, self.book.steps_max)
             fetched += value_quantity(holding, rest)[0] * (ONE - cost_rates.get(holding.code, ZERO))
@@ -334,18 +370,21 @@ class _Planning:
 
     def _leg(self, index: int, steps: int, outcome: Outcome, is_cleared: bool) -> SaleLeg:
         candidate = self.book.candidates[index]
-        fees = candidate.fees.fees(from_atoms(self.book.leg(index, steps)[0], 2))
+        gross, _, net = self.book.leg(index, steps)
+        interest, impact = candidate.expected_costs(gross)
         is_full = steps == self.book.steps_max[index]
         return SaleLeg(
             code=candidate.code,
             quantity=candidate.step * steps,
             limit_price=candidate.price,
-            gross=fees.gross,
-            fees=fees,
-            net=fees.net,
+            gross=from_atoms(gross, 2),
+            fees=candidate.fees.fees(from_atoms(gross, 2)),
+            net=from_atoms(net, 2),
             cure_per_dollar=self._cure(index),
-            cost_rate=candidate.fees.marginal_rate,
+            cost_rate=candidate.cost_rate,
             why=_reason(outcome, candidate, is_full=is_full, is_cleared=is_cleared),
+            interest=from_atoms(interest, 2),
+            impact=from_atoms(impact, 2),
         )
 
 
@@ -358,6 +397,8 @@ def _reason(outcome: Outcome, candidate: Candidate, *, is_full: bool, is_cleared
         return LegReason.DUST_CLEARED
     if candidate.sell_last:
         return LegReason.SELL_LAST
+    if is_full and candidate.is_capped_by_market:
+        return LegReason.ALL_THE_MARKET_TAKES
     return LegReason.LEAST_COST_IN_FULL if is_full else LegReason.LEAST_COST_IN_PART
 
 
@@ -373,8 +414,8 @@ def _not_offered(holdings: Sequence[Holding], candidates: Sequence[Candidate]) -
 def _check(
     holdings: Sequence[Holding], candidates: Sequence[Candidate], target: Decimal, dust_value: Decimal
 ) -> None:
-    if not 0 < target <= 1:
-        raise ValueError(f"target {target} is not above 0 and up to 1")
+    if target <= 0:
+        raise ValueError(f"level {target} is not above 0")
     if dust_value < 0:
         raise ValueError(f"dust value {dust_value} is negative")
     left = {holding.code: holding.quantity for holding in holdings}

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from margin.sales.impact import floor_pieces, merged
 from margin.sales.lines import CENT
 from margin.sales.lots import SaleBook
 
@@ -261,9 +262,13 @@ class Relaxation:
 
     def _slopes(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
         """Return (charges per step, number of steps) from low to high, dearer towards the end."""
-        if low == 0:
-            return [(self.lines[index].charges(high) // high, high)] if high else []
-        return self._convex(index, low, high)
+        line = self.lines[index]
+        if low == high:
+            return []
+        pieces = [(line.linear_charges(high) // high, high)] if low == 0 else self._convex(index, low, high)
+        if line.impact_squared:
+            return merged(pieces, floor_pieces(line.impact_squared, low, high))
+        return pieces
 
     def _convex(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
         """Return the same where `low` must be sold.
