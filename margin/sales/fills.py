@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
-from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -31,11 +30,8 @@ from margin.custody import location_of
 from margin.models import Client, Facility, Fill, ForcedSale, MarginCall, SaleOrder
 
 from .fees import Fees
-from .planning import charges
+from .planning import SETTLEMENT_LAG_DAYS, charges
 from .venues import Execution
-
-# Regulation 8.4: T+2 since 1992; the lag is one settlement parameter of the exchange.
-SETTLEMENT_LAG_DAYS: Final = 2
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Max
@@ -15,21 +15,26 @@ from moneyed import Money
 from collateral.models import Instrument
 from collateral.prices import PriceState
 from ledger.core import clock
+from ledger.core.calendars import settlement_date
 from ledger.core.clock import HONG_KONG
-from ledger.core.decimals import ZERO, plain
+from ledger.core.decimals import ZERO, plain, round_up
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.idempotency import body_hash
 from ledger.core.models import Event
 from margin import states
 from margin.decisions import is_held_back
+from margin.interest import DAYS_PER_YEAR
 from margin.lifecycle import transition
-from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, SaleLeg
+from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, RatePlan, SaleLeg
 from margin.models.valuation import Level
 from margin.valuations import Assessment, assess, store
 
-from .fees import FeeSchedule, sehk_charges_on
+from .fees import RATE_PLACES, FeeSchedule, sehk_charges_on
 from .planner import Candidate, Outcome, SalePlan, plan_sale
 from .shortfall import book_shortfall
+
+# Regulation 8.4: T+2 since 1992; the lag is one settlement parameter of the exchange.
+SETTLEMENT_LAG_DAYS: Final = 2
 
 
 def plan_overdue(*, broker: Broker, actor: str = SYSTEM) -> list[ForcedSale]:
@@ -77,11 +82,12 @@ def _plan(call_id: int, actor: str) -> ForcedSale | None:
 def make_plan(assessment: Assessment, offered: Mapping[str, Decimal]) -> SalePlan:
     """Ask the planner for the least-cost sale out of `offered` (units by asset code) at present prices."""
     held = {line.holding.code: line.holding for line in assessment.value.lines}
+    interest = interest_until_settlement(assessment)
     return plan_sale(
         loan=assessment.value.loan,
         holdings=list(held.values()),
         candidates=[
-            candidate(assessment, code, quantity)
+            candidate(assessment, code, quantity, interest)
             for code, quantity in sorted(offered.items())
             if quantity > ZERO and held[code].price > ZERO
         ],
@@ -90,8 +96,25 @@ def make_plan(assessment: Assessment, offered: Mapping[str, Decimal]) -> SalePla
     )
 
 
-def candidate(assessment: Assessment, code: str, quantity: Decimal) -> Candidate:
-    """Describe what may be sold of one asset; a hard-stale price or a suspension keeps it out (8.18)."""
+def interest_until_settlement(assessment: Assessment) -> Decimal:
+    """Return what a dollar of the loan goes on costing until shares sold today settle, as a fraction rounded up.
+
+    The rate is the plan's within the margin value; interest stops on the settlement date (I14).
+    """
+    facility, on = assessment.facility, assessment.market.at.astimezone(HONG_KONG).date()
+    plans = RatePlan.objects.filter(
+        broker=facility.client.broker, name=facility.rate_plan, valid_from__lte=on
+    )
+    plan = plans.order_by("-valid_from").first()
+    days = (settlement_date(on, SETTLEMENT_LAG_DAYS) - on).days
+    return ZERO if plan is None else round_up(plan.rate_per_annum * days / DAYS_PER_YEAR, RATE_PLACES)
+
+
+def candidate(assessment: Assessment, code: str, quantity: Decimal, interest_rate: Decimal) -> Candidate:
+    """Describe what may be sold of one asset; a hard-stale price or a suspension keeps it out (8.18).
+
+    `interest_rate` is what shares cost until they settle; coins settle at once.
+    """
     market = assessment.market
     instrument, quote = market.instruments[code], market.quotes[code]
     today = market.at.astimezone(HONG_KONG).date()
@@ -109,6 +132,7 @@ def candidate(assessment: Assessment, code: str, quantity: Decimal) -> Candidate
         fx_rate=market.rates[quote.currency].bid,
         is_tradable=not reason,
         reason=reason,
+        interest_rate=ZERO if instrument.venue == Instrument.Venue.VATP else interest_rate,
     )
 
 
@@ -212,6 +236,8 @@ def _content(call: MarginCall, assessment: Assessment, plan: SalePlan, valuation
                 "reference_price": plain(leg.limit_price),
                 "gross": plain(leg.gross),
                 "fees": plain(leg.fees.total),
+                "interest": plain(leg.interest),
+                "impact": plain(leg.impact),
                 "net": plain(leg.net),
                 "cure_per_dollar": plain(leg.cure_per_dollar),
                 "cost_rate": plain(leg.cost_rate),

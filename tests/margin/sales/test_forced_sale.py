@@ -127,6 +127,21 @@ def test_shares_settle_two_days_after_the_trade_and_interest_runs_until_then():
     assert MarginCall.objects.get().status == MarginCall.Status.SETTLED
 
 
+def test_the_plan_counts_the_interest_that_runs_until_shares_settle_and_none_on_coins():
+    ho = ho_called_at_90()
+    with at("2026-03-25 15:00"):
+        ho.price("00005", "90.00", "2026-03-25 14:59")
+        advance_due(broker=ho.broker)
+        [sale] = plan_overdue(broker=ho.broker)
+
+    [leg] = sale.plan["legs"]
+    gross = D(leg["gross"])
+    # Two days at 8% per annum.
+    assert D(leg["interest"]) == (gross * 2 * D("0.08") / 365).quantize(D("0.01"))
+    assert D(leg["net"]) == gross - D(leg["fees"]) - D(leg["interest"])
+    assert D(leg["cost_rate"]) > D("0.0004383")
+
+
 def test_the_exchange_is_closed_at_lunch_and_the_order_waits():
     world = ho_called_at_90()
     with at("2026-03-25 16:30"):
