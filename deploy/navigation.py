@@ -57,6 +57,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.ValuationRun", "update"),
             ("margin.InterestAccrual", "percent"),
             ("margin.InterestPosting", "event_available"),
+            ("margin.PurchaseCheck", "shopping_cart"),
             ("margin.SaleOrder", "receipt_long"),
             ("margin.Fill", "task_alt"),
             ("core.Command", "key_visualizer"),

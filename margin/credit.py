@@ -6,6 +6,7 @@ them acts on what another is about to change. Repayment and deposit never ask he
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
@@ -32,6 +33,64 @@ def lock_facility(client: Client) -> Facility | None:
         .filter(client=client)
         .first()
     )
+
+
+def stops(facility: Facility, now: Assessment | None) -> list[str]:
+    """Name what stops advances, purchases and withdrawals of a facility; empty when nothing does.
+
+    `now` is the facility as it stands, None where it cannot be valued. Codes are those of
+    :class:`CreditRefused`. Deposits and repayments are stopped by none of them.
+    """
+    found = [code for code, stands in _stops_by_record(facility) if stands]
+    if now is None:
+        return [*found, "not_valued"]
+    if now.value.is_above(now.policy.call_utilisation):
+        found.append("under_margined")
+    if now.stale:
+        found.append("stale_price")
+    return found
+
+
+def check_purchase(facility: Facility, *, asset: str, quantity: Decimal, amount: Decimal) -> Assessment:
+    """Refuse a purchase by an under-margined client, or one that would leave the account under-margined.
+
+    `amount` is what the purchase costs in the facility's currency, all charges included; what is bought is
+    pledged. The facility is locked by the caller. Raises :class:`CreditRefused` with a code of
+    :func:`stops` or `beyond_effective_limit`. Returns the account as it would be.
+    """
+    for code, stands in _stops_by_record(facility):
+        if stands:
+            raise CreditRefused(_("Purchases are stopped: %(code)s.") % {"code": code}, code=code)
+    now = assess(facility)
+    if now.value.is_above(now.policy.call_utilisation):
+        raise CreditRefused(
+            _("The account is %(amount)s short: purchases are stopped.")
+            % {"amount": plain(now.value.deficiency)},
+            code="under_margined",
+            deficiency=plain(now.value.deficiency),
+        )
+    after = assess(facility, more_loan=amount, more={asset: quantity})
+    _refuse_stale(after)
+    if after.value.is_above(after.policy.call_utilisation):
+        raise CreditRefused(
+            _("This purchase would be %(amount)s beyond the effective limit.")
+            % {"amount": plain(after.value.deficiency)},
+            field="amount",
+            code="beyond_effective_limit",
+            deficiency=plain(after.value.deficiency),
+        )
+    _check_virtual_assets(facility, after, purpose="")
+    return after
+
+
+def _stops_by_record(facility: Facility) -> Iterator[tuple[str, bool]]:
+    """What stands in the books alone, in the order in which it is said."""
+    client = facility.client
+    review = client.credit_review_due_on
+    yield "firm_not_live", client.broker.went_live_at is None
+    yield "facility_closed", facility.closed_on is not None
+    yield "credit_review_overdue", review is None or review < clock.today()
+    yield "open_call", MarginCall.objects.filter(facility=facility, status__in=MarginCall.OPEN).exists()
 
 
 def check_withdrawal(facility: Facility | None, *, asset: str, quantity: Decimal) -> None:

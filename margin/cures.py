@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.core.decimals import CONTEXT, ZERO, round_down, round_up
+from collateral.valuation import Holding
+from ledger.core.decimals import CONTEXT, ZERO, ceil_to, plain, round_down, round_up
 from ledger.models import Entry, Journal, Role
 
 from .models import MarginCall
@@ -21,21 +22,41 @@ def cures(call: MarginCall) -> dict[str, Any]:
 
     Cash is what is still missing. Securities and virtual assets are the market value that a deposit of each
     pledged asset would need at its margin ratio; a sale is the market value to sell of it at its haircut,
-    before costs. Rounded up to the cent; an asset whose haircut is nothing cannot cure by sale.
+    before costs. Amounts are rounded up to the cent, quantities up to whole board lots or steps at the price
+    of now; an asset whose haircut is nothing cannot cure by sale, and one of which too little is held
+    cannot cure alone.
     """
     now = assess(call.facility)
     missing = now.value.deficiency
     by_asset = []
     for line in now.value.lines:
         ratio, haircut = line.margin_ratio, 1 - line.margin_ratio
+        deposit = round_up(CONTEXT.divide(missing, ratio)) if ratio else None
+        sale = round_up(CONTEXT.divide(missing, haircut)) if haircut else None
+        sold = _units(now, line.holding, sale)
         by_asset.append(
             {
                 "asset": line.holding.code,
-                "deposit_market_value": str(round_up(CONTEXT.divide(missing, ratio))) if ratio else None,
-                "sale_market_value": str(round_up(CONTEXT.divide(missing, haircut))) if haircut else None,
+                "deposit_market_value": _text(deposit),
+                "deposit_quantity": _text(_units(now, line.holding, deposit)),
+                "sale_market_value": _text(sale),
+                "sale_quantity": _text(sold if sold is not None and sold <= line.holding.quantity else None),
             }
         )
-    return {"cash": str(missing), "assets": by_asset}
+    return {"at": now.market.at, "currency": call.facility.currency, "cash": str(missing), "assets": by_asset}
+
+
+def _units(now: Assessment, holding: Holding, value: Decimal | None) -> Decimal | None:
+    """How many units a market value takes, up to whole steps; None for money and for what has no price."""
+    instrument = now.market.instruments.get(holding.code)
+    unit_value = holding.price * holding.fx_rate
+    if value is None or instrument is None or not unit_value:
+        return None
+    return ceil_to(CONTEXT.divide(value, unit_value), instrument.step)
+
+
+def _text(figure: Decimal | None) -> str | None:
+    return None if figure is None else plain(figure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,13 @@ def assess(
     *,
     at: datetime | None = None,
     less: Mapping[str, Decimal] | None = None,
+    more: Mapping[str, Decimal] | None = None,
     more_loan: Decimal = ZERO,
 ) -> Assessment:
     """Value one facility now, as it is or as it would be.
 
-    `less` takes quantities away by asset code (money from cash), `more_loan` adds to the principal: the same
-    code answers the what-if and the live valuation.
+    `less` takes quantities away by asset code (money from cash), `more` pledges further ones, `more_loan`
+    adds to the principal: the same code answers the what-if and the live valuation.
     """
     moment = at or clock.now()
     broker = facility.client.broker
@@ -84,6 +85,8 @@ def assess(
     for code, quantity in (less or {}).items():
         held = position.cash if code in position.cash else position.pledged
         held[code] = max(held.get(code, ZERO) - quantity, ZERO)
+    for code, quantity in (more or {}).items():
+        position.pledged[code] = position.pledged.get(code, ZERO) + quantity
     position.principal += more_loan
     market = _market(broker, [position], moment, facility.currency)
     return _assess(facility, position, market, policy_on(broker, moment))

@@ -1,6 +1,6 @@
 """The back office of the room: each page tells a story, each figure leads to what it is made of."""
 
-from . import books, broker, call, client, decision, facility, loan, order, policy, sale, valuation
+from . import books, broker, call, client, decision, facility, loan, order, policy, purchase, sale, valuation
 
 __all__ = [
     "books",
@@ -12,6 +12,7 @@ __all__ = [
     "loan",
     "order",
     "policy",
+    "purchase",
     "sale",
     "valuation",
 ]

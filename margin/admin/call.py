@@ -27,7 +27,19 @@ from margin.models import ForcedSale, MarginCall
 from .decision import decisions_table
 from .movements import actor
 from .panel import Column, Panel, PanelAdmin, Table, Tile
-from .show import badge, call_badge, link, list_of, moment, money, page_of, percent, sale_badge, time_left
+from .show import (
+    badge,
+    call_badge,
+    link,
+    list_of,
+    moment,
+    money,
+    page_of,
+    percent,
+    quantity,
+    sale_badge,
+    time_left,
+)
 from .timeline import timeline
 from .words import CHANNEL_NAMES
 
@@ -221,12 +233,21 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
             Column(_("Asset")),
             Column(_("Pay in cash"), is_number=True),
             Column(_("Deposit, market value"), is_number=True),
+            Column(_("Deposit, quantity"), is_number=True),
             Column(_("Sell, market value"), is_number=True),
+            Column(_("Sell, quantity"), is_number=True),
         )
         cash = Decimal(ways["cash"])
-        rows: list[list[object]] = [[call.facility.currency, money(cash), "", ""]]
+        rows: list[list[object]] = [[call.facility.currency, money(cash), "", "", "", ""]]
         rows += [
-            [way["asset"], "", _amount(way["deposit_market_value"]), _amount(way["sale_market_value"])]
+            [
+                way["asset"],
+                "",
+                _amount(way["deposit_market_value"]),
+                _units(way["deposit_quantity"]),
+                _amount(way["sale_market_value"]),
+                _units(way["sale_quantity"]),
+            ]
             for way in ways["assets"]
         ]
         note = _(
@@ -252,6 +273,10 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
             empty=_("No sale was planned for this call."),
             more=list_of(ForcedSale, call__id__exact=call.pk) if sales else "",
         )
+
+
+def _units(text: str | None) -> str:
+    return quantity(Decimal(text)) if text is not None else "–"
 
 
 def _amount(text: str | None) -> str:

@@ -19,13 +19,17 @@ from ledger.core import clock
 from ledger.core.admin import ReadOnlyAdmin, carry_out, dialog
 from ledger.core.charts import Chart, Series
 from ledger.core.decimals import round_half_up
+from ledger.core.errors import Refusal
+from margin.credit import stops
 from margin.lending import drawdown, repay
 from margin.models import Client, Facility, InterestAccrual, LoanMovement, MarginCall, Valuation
+from margin.valuations import assess
 
 from .movements import MOVEMENTS_MENU, DrawdownForm, MovementButtons, RepaymentForm, actor, inputs
 from .panel import Column, Panel, Table, Tile
-from .show import call_badge, level_badge, link, list_of, moment, money, page_of, percent, time_left
+from .show import badge, call_badge, level_badge, link, list_of, moment, money, page_of, percent, time_left
 from .timeline import timeline
+from .words import STOPS, word
 
 POINTS_MAX: Final = 120
 MOVEMENTS_SHOWN: Final = 10
@@ -104,7 +108,7 @@ class FacilityAdmin(MovementButtons, ReadOnlyAdmin):
         return Panel(
             tiles=_tiles(row, latest, call),
             chart=_chart(history) if len(history) > 1 else None,
-            tables=(_calls(row, calls), _movements(row)),
+            tables=(_stops(row), _calls(row, calls), _movements(row)),
             timeline=timeline(row, *calls),
         )
 
@@ -156,6 +160,24 @@ def _chart(history: list[Valuation]) -> Chart:
             ),
         ],
         unit="%",
+    )
+
+
+def _stops(facility: Facility) -> Table:
+    """Whether the client may draw, buy and withdraw now; it may always pay in, deposit and repay."""
+    try:
+        now = assess(facility)
+    except Refusal:
+        now = None
+    why = stops(facility, now)
+    reasons = ", ".join(str(word(STOPS, code)) for code in why)
+    stopped, is_open = badge(_("Stopped"), "danger"), badge(_("Open"), "success")
+    rows = [
+        [_("Advances, purchases, withdrawals"), stopped if why else is_open, reasons],
+        [_("Deposits, repayments"), is_open, _("Never stopped")],
+    ]
+    return Table(
+        _("What the client may do now"), (Column(_("What")), Column(_("State")), Column(_("Why"))), rows
     )
 
 

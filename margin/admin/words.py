@@ -81,6 +81,19 @@ REASONS: Final[dict[str, Any]] = {
     "nothing left that cures": _("Nothing left that would cure"),
 }
 
+STOPS: Final[dict[str, Any]] = {
+    "firm_not_live": _("The firm has not gone live"),
+    "facility_closed": _("The facility is closed"),
+    "credit_review_overdue": _("The credit review is missing or overdue"),
+    "open_call": _("A margin call is open"),
+    "under_margined": _("The account is under-margined"),
+    "stale_price": _("A price is too old"),
+    "not_valued": _("The account cannot be valued"),
+    "beyond_effective_limit": _("Beyond the effective limit"),
+    "va_financing_not_permitted": _("Not permitted to borrow on virtual assets"),
+    "securities_collateral_required": _("Too little securities collateral"),
+}
+
 CHANNEL_NAMES: Final[dict[str, Any]] = {
     "phone": _("Telephone"),
     "in_person": _("In person"),

@@ -10,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 
-from ledger.core.api.fields import money_field
+from ledger.core.api.fields import money_field, quantity_field
 from ledger.core.api.views import Detail, Listing
+from margin.cures import cures
 from margin.explain import explain
 from margin.models import Broker, MarginCall
 
@@ -58,6 +59,25 @@ class CallExplanationSerializer(ExplanationSerializer):
     """Each price, rate, haircut and rounding that made a margin call."""
 
     call = MarginCallSerializer()
+
+
+class CureByAssetSerializer(serializers.Serializer[Any]):
+    """Either deposit, or sale, of this asset alone meets the call; null where it cannot."""
+
+    asset = serializers.CharField()
+    deposit_market_value = money_field(allow_null=True)
+    deposit_quantity = quantity_field(allow_null=True, help_text=_("In whole board lots or steps."))
+    sale_market_value = money_field(allow_null=True, help_text=_("Before costs."))
+    sale_quantity = quantity_field(allow_null=True, help_text=_("Null when too little is held."))
+
+
+class CuresSerializer(serializers.Serializer[Any]):
+    """The three ways to meet a call at the prices of now: pay, deposit, or sell."""
+
+    at = serializers.DateTimeField()
+    currency = serializers.CharField()
+    cash = money_field(help_text=_("What is still missing."))
+    assets = CureByAssetSerializer(many=True)
 
 
 class MarginCallFilter(django_filters.FilterSet):
@@ -109,3 +129,14 @@ class MarginCallExplainView(Reading, _Calls):
     @staticmethod
     def read(call: MarginCall) -> dict[str, Any]:
         return {"call": MarginCallSerializer(call).data, **explain(call.valuation)}
+
+
+@extend_schema_view(get=extend_schema(operation_id="getMarginCallCures", tags=TAGS))
+class CallCuresView(Reading, _Calls):
+    """The three ways to meet the call at present prices, in amounts."""
+
+    serializer_class = CuresSerializer
+
+    @staticmethod
+    def read(call: MarginCall) -> dict[str, Any]:
+        return cures(call)

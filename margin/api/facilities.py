@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.generics import get_object_or_404
 
-from ledger.core.api.views import Commanding, Detail, Listing
+from ledger.core.api.views import Commanding, Detail, Listing, ScopedView
 from ledger.core.errors import Invalid
 from margin import clients, lending
 from margin.models import Broker, Client, Facility, LoanMovement
@@ -85,14 +85,8 @@ class FacilityView(Detail, BrokerView):
         return facilities_of(broker)
 
 
-class _LoanMovements(Listing, Commanding, BrokerView):
-    model = LoanMovement
-    serializer_class = LoanMovementSerializer
-    kind: LoanMovement.Kind
-
-    def for_broker(self, broker: Broker | None) -> QuerySet[LoanMovement]:
-        movements = LoanMovement.objects.select_related("facility__client").filter(kind=self.kind)
-        return owned(movements, broker, "facility__client__broker").filter(facility=self.kwargs["id"])
+class OfFacility(ScopedView):
+    """Rows that belong to the facility of the address."""
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         self.locate()
@@ -101,6 +95,16 @@ class _LoanMovements(Listing, Commanding, BrokerView):
     def locate(self) -> Facility:
         facility: Facility = get_object_or_404(facilities_of(self.caller.broker), pk=self.kwargs["id"])
         return facility
+
+
+class _LoanMovements(OfFacility, Listing, Commanding, BrokerView):
+    model = LoanMovement
+    serializer_class = LoanMovementSerializer
+    kind: LoanMovement.Kind
+
+    def for_broker(self, broker: Broker | None) -> QuerySet[LoanMovement]:
+        movements = LoanMovement.objects.select_related("facility__client").filter(kind=self.kind)
+        return owned(movements, broker, "facility__client__broker").filter(facility=self.kwargs["id"])
 
 
 @extend_schema_view(

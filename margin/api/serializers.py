@@ -18,6 +18,7 @@ from ledger.core.api.fields import (
 )
 from ledger.core.errors import Refusal
 from ledger.models import Journal
+from margin.credit import stops
 from margin.models import Client, Facility, LoanMovement
 from margin.models.valuation import Level
 from margin.valuations import Assessment, assess, latest
@@ -125,10 +126,19 @@ class FacilityDetailSerializer(FacilitySerializer):
     standing_refused = serializers.SerializerMethodField(
         help_text=_("Why there is no standing, for instance `no_policy`; else empty.")
     )
+    stopped_by = serializers.SerializerMethodField(
+        help_text=_("What stops advances, purchases and withdrawals now; deposits and repayments never stop.")
+    )
     latest_valuation = serializers.SerializerMethodField(help_text=_("Id of the newest stored valuation."))
 
     class Meta(FacilitySerializer.Meta):
-        fields = [*FacilitySerializer.Meta.fields, "standing", "standing_refused", "latest_valuation"]
+        fields = [
+            *FacilitySerializer.Meta.fields,
+            "standing",
+            "standing_refused",
+            "stopped_by",
+            "latest_valuation",
+        ]
 
     _standing: Assessment | None
     _refused: str
@@ -146,6 +156,10 @@ class FacilityDetailSerializer(FacilitySerializer):
 
     def get_standing_refused(self, facility: Facility) -> str:
         return self._refused
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_stopped_by(self, facility: Facility) -> list[str]:
+        return stops(facility, self._standing)
 
     def get_latest_valuation(self, facility: Facility) -> int | None:
         newest = latest(facility)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .calls import MarginCallExplainView, MarginCallListView, MarginCallView
+from .calls import CallCuresView, MarginCallExplainView, MarginCallListView, MarginCallView
 from .clients import (
     CashDepositView,
     CashWithdrawalView,
@@ -26,6 +26,7 @@ from .policies import (
     ReadinessView,
     RejectPolicyView,
 )
+from .purchases import PurchaseCheckView
 from .sales import (
     ApproveSaleView,
     ForcedSaleListView,
@@ -46,6 +47,7 @@ urlpatterns = [
     path("facilities/<int:id>", FacilityView.as_view()),
     path("facilities/<int:id>/drawdowns", DrawdownView.as_view()),
     path("facilities/<int:id>/repayments", RepaymentView.as_view()),
+    path("facilities/<int:id>/purchase-checks", PurchaseCheckView.as_view()),
     path("valuations", ValuationListView.as_view()),
     path("valuations/<int:id>", ValuationView.as_view()),
     path("valuations/<int:id>/explain", ValuationExplainView.as_view()),
@@ -53,6 +55,7 @@ urlpatterns = [
     path("margin-calls", MarginCallListView.as_view()),
     path("margin-calls/<int:id>", MarginCallView.as_view()),
     path("margin-calls/<int:id>/explain", MarginCallExplainView.as_view()),
+    path("margin-calls/<int:id>/cures", CallCuresView.as_view()),
     path("margin-calls/<int:id>:acknowledge", AcknowledgeCallView.as_view()),
     path("margin-calls/<int:id>:decide", ProposeDecisionView.as_view()),
     path("call-decisions", CallDecisionListView.as_view()),

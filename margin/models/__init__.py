@@ -7,6 +7,7 @@ from .launch import Launch, Outage
 from .loan import LoanMovement
 from .paper import PaperExecution, PaperOrder
 from .policy import CallDeadline, MarginPolicy
+from .purchase import PurchaseCheck
 from .sale import Fill, ForcedSale, SaleLeg, SaleOrder
 from .transition import Transition
 from .valuation import Valuation, ValuationLine, ValuationRun
@@ -30,6 +31,7 @@ __all__ = [
     "Outage",
     "PaperExecution",
     "PaperOrder",
+    "PurchaseCheck",
     "RatePlan",
     "SaleLeg",
     "SaleOrder",
