@@ -14,6 +14,7 @@ from typing import Final
 from margin.sales.lines import Line
 from margin.sales.lots import Counts, SaleBook
 
+GUESSES_MAX: Final = 6
 REACH: Final = 40
 """By how many steps the first of two candidates is moved at most."""
 
@@ -89,24 +90,25 @@ def _given_back(line: Line, steps: int, spare_margin: int, spare_limit: int) -> 
 
 
 def least_easing(book: SaleBook, index: int, need: tuple[int, int]) -> int | None:
-    """Return the least number of steps that eases both needs before rounding, or None.
+    """Return a number of steps that eases both needs before rounding, the least or close to it; None if none does.
 
-    Marginal rates say where to look; where minima of charges put it further than two steps on, it is None too.
+    Marginal rates say where to look first; minima of charges, impact and tiers may put it further on.
     """
     if max(need) <= 0:
         return 0
     line = book.lines[index]
     net = line.value - line.marginal_charges
-    steps = 1
-    for part, cure in ((need[0], net - line.margin), (need[1], net)):
-        if part > 0:
-            if cure <= 0:
+    cures = net - line.margin, net
+    steps = 0
+    for _ in range(GUESSES_MAX):
+        eased = book.effect(index, steps)
+        left = need[0] - eased.to_margin, need[1] - eased.to_limit
+        if max(left) <= 0:
+            return steps
+        for part, cure in zip(left, cures, strict=True):
+            if part > 0 and cure <= 0:
                 return None
-            steps = max(steps, -(-part // cure))
-    for guess in (steps, steps + 1, steps + 2):
-        if guess > book.steps_max[index]:
+        steps += max(-(-part // cure) for part, cure in zip(left, cures, strict=True) if part > 0)
+        if steps > book.steps_max[index]:
             return None
-        eased = book.effect(index, guess)
-        if eased.to_margin >= need[0] and eased.to_limit >= need[1]:
-            return guess
     return None

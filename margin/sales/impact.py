@@ -82,9 +82,18 @@ def merged(one: Pieces, other: Pieces) -> Pieces:
     >>> merged([(1, 4), (2, 2)], [(10, 3), (20, 3)])
     [(11, 3), (21, 1), (22, 2)]
     """
+    return [(a + b, length) for a, b, length in split_alike(one, other)]
+
+
+def split_alike(one: Pieces, other: Pieces) -> list[tuple[int, int, int]]:
+    """Cut two rows of straight pieces over the same range so that both are straight in each part.
+
+    >>> split_alike([(1, 4), (2, 2)], [(10, 3), (20, 3)])
+    [(1, 10, 3), (1, 20, 1), (2, 20, 2)]
+    """
     ends = sorted({*_ends(one), *_ends(other)})
     return [
-        (_slope_at(one, start) + _slope_at(other, start), end - start) for start, end in pairwise([0, *ends])
+        (_slope_at(one, start), _slope_at(other, start), end - start) for start, end in pairwise([0, *ends])
     ]
 
 

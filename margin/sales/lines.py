@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
-from collateral.valuation import Holding
+from collateral.valuation import Holding, slices_of
 from ledger.core.decimals import CONTEXT, ZERO, exact, to_atoms
 from margin.sales.fees import RATE_PLACES, RATE_UNIT, FeeSchedule
 from margin.sales.impact import Impact, impact_of
@@ -100,10 +101,15 @@ def participation(daily_quantity: Decimal, rate: Decimal, days: Decimal, step: D
     return CONTEXT.multiply(CONTEXT.divide_int(quantity, step), step)
 
 
+Knot = tuple[int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A candidate's coefficients per step; `margin` is already times the target utilisation.
 
+    `margin` is what the first step takes. Where a haircut has tiers the dearest slice goes first and later steps
+    take more: `knots` are (from this step on, margin taken before it, margin a step), and empty without tiers.
     `penalty` is what the search adds to the cost of a step that is to be sold last: all that it brings.
     """
 
@@ -118,6 +124,7 @@ class Line:
     per_trade: int
     penalty: int
     impact_squared: int = 0
+    knots: tuple[Knot, ...] = ()
 
     @property
     def has_settlement_bounds(self) -> bool:
@@ -127,6 +134,25 @@ class Line:
     def marginal_charges(self) -> int:
         """Charges of one more step, before minima, maxima and impact."""
         return self.commission + self.settlement + self.other
+
+    def margin_taken(self, steps: int) -> int:
+        """Return what so many steps take from the margin value, times the target."""
+        for start, before, each in reversed(self.knots):
+            if steps >= start:
+                return before + each * (steps - start)
+        return self.margin * steps
+
+    def margin_pieces(self, low: int, high: int) -> list[tuple[int, int]]:
+        """Return (margin a step, number of steps) from low to high, more towards the end."""
+        if not self.knots:
+            return [(self.margin, high - low)]
+        ends = [*(start for start, _, _ in self.knots[1:]), high]
+        pieces = []
+        for (start, _, each), end in zip(self.knots, ends, strict=True):
+            length = min(end, high) - max(start, low)
+            if length > 0:
+                pieces.append((each, length))
+        return pieces
 
     def charges(self, steps: int) -> int:
         """Return the charges of so many steps, with interest and impact, before rounding."""
@@ -161,12 +187,15 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
     def charge(rate_atoms: int) -> int:
         return top * rate_atoms * SCALE // (bottom * RATE_UNIT)
 
+    knots = _knots(candidate, holding, target) if holding.tiers else ()
     ratio = CONTEXT.multiply(
-        CONTEXT.subtract(ONE, holding.top_haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
+        CONTEXT.subtract(ONE, holding.haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
     )
     return Line(
         value=-(-top * SCALE // bottom),
-        margin=_floor(candidate.step, holding.price, holding.fx_rate, ratio, target),
+        margin=knots[0][2]
+        if knots
+        else _floor(candidate.step, holding.price, holding.fx_rate, ratio, target),
         commission=charge(rates.commission),
         commission_minimum=_floor(fees.commission_minimum),
         settlement=charge(rates.settlement),
@@ -176,11 +205,46 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
         else _floor(fees.settlement_fee_maximum),
         other=charge(rates.other + to_atoms(candidate.interest_rate, RATE_PLACES)),
         per_trade=_floor(fees.trading_tariff),
+        knots=knots,
         penalty=top * SCALE // bottom if candidate.sell_last else 0,
         impact_squared=0
         if candidate.impact is None
         else candidate.impact.per_step_squared(top * SCALE // bottom, SCALE),
     )
+
+
+def _knots(candidate: Candidate, holding: Holding, target: Decimal) -> tuple[Knot, ...]:
+    """Follow a tiered holding's margin value down from the top slice, exact at every whole step.
+
+    A slice that ends within a step makes that step a piece of its own, so that nothing is lost between two lots.
+    """
+    mark = Fraction(holding.price) * Fraction(holding.fx_rate)
+    a_step = mark * Fraction(candidate.step)
+    factor = Fraction(target) * (1 - Fraction(holding.fx_haircut)) * SCALE
+    whole = CONTEXT.multiply(CONTEXT.multiply(holding.quantity, holding.price), holding.fx_rate)
+    slices = [
+        (Fraction(part.market_value) / a_step, factor * (1 - Fraction(part.tier.haircut)) * a_step)
+        for part in reversed(slices_of(holding, whole))
+    ]
+
+    def taken(steps: int) -> Fraction:
+        total, left = Fraction(0), Fraction(steps)
+        for length, each in slices:
+            part = min(length, left)
+            total += part * each
+            left -= part
+        return total
+
+    starts, at = {0}, Fraction(0)
+    for length, _ in slices[:-1]:
+        at += length
+        starts |= {at.__floor__(), at.__ceil__()}
+    knots = []
+    for start in sorted(starts):
+        following = min((each for each in starts if each > start), default=start + 1)
+        each = (taken(following) - taken(start)) / (following - start)
+        knots.append((start, taken(start).__floor__(), each.__floor__()))
+    return tuple(knots)
 
 
 def _floor(*factors: Decimal) -> int:

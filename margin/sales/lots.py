@@ -125,7 +125,7 @@ class SaleBook:
             charges = line.charges(steps)
             to_limit = line.value * steps - charges
             cost = charges + line.penalty * steps
-            known = self._effects[index][steps] = Effect(to_limit - line.margin * steps, to_limit, cost)
+            known = self._effects[index][steps] = Effect(to_limit - line.margin_taken(steps), to_limit, cost)
         return known
 
     def shortages(self, counts: Counts) -> tuple[int, int]:

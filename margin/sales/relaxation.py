@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from margin.sales.impact import floor_pieces, merged
+from margin.sales.impact import floor_pieces, merged, split_alike
 from margin.sales.lines import CENT
 from margin.sales.lots import SaleBook
 
@@ -243,22 +243,30 @@ class Relaxation:
 
     def _made_parts(self, index: int, low: int, high: int, weight: int) -> Parts:
         line = self.lines[index]
-        relief = line.value - line.margin * weight // WEIGHTS
-        charges = line.charges(low)
+        charges, margin = line.charges(low), line.margin_taken(low)
         pieces = []
-        for slope, length in self._slopes(index, low, high):
-            if relief > slope:
-                cost, cure, to_limit = slope + line.penalty, relief - slope, line.value - slope
+        for slope, taken, length in self._steps_alike(index, low, high):
+            to_limit = line.value - slope
+            cure = to_limit - taken * weight // WEIGHTS
+            if cure > 0:
+                cost = slope + line.penalty
                 merit = cost * MERIT // cure
-                pieces.append(Piece(merit, index, cost, cure, length, to_limit - line.margin, to_limit))
+                pieces.append(Piece(merit, index, cost, cure, length, to_limit - taken, to_limit))
         to_limit = line.value * low - charges
         return Parts(
             cost=charges + line.penalty * low,
-            cure=relief * low - charges,
-            to_margin=to_limit - line.margin * low,
+            cure=to_limit - margin * weight // WEIGHTS,
+            to_margin=to_limit - margin,
             to_limit=to_limit,
             pieces=tuple(pieces),
         )
+
+    def _steps_alike(self, index: int, low: int, high: int) -> list[tuple[int, int, int]]:
+        """Return (charges a step, margin a step, number of steps) from low to high, worse towards the end."""
+        slopes = self._slopes(index, low, high)
+        if not self.lines[index].knots:
+            return [(slope, self.lines[index].margin, length) for slope, length in slopes]
+        return split_alike(slopes, self.lines[index].margin_pieces(low, high))
 
     def _slopes(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
         """Return (charges per step, number of steps) from low to high, dearer towards the end."""
