@@ -58,7 +58,8 @@ class Holding:
 
     `quantity` in units, `price` in quote currency per unit, `fx_rate` in base per quote currency (bid).
     `haircut` and `fx_haircut` are fractions from 0 to 1. `tiers` rise in both their columns; `haircut` is that
-    of the slice below the first. The three `_ref` fields name the rows that the figures came from and are only
+    of the slice below the first. No more than `ceiling` counts as margin value, where a cap binds
+    (:mod:`collateral.caps`). The `_ref` fields name the rows that the figures came from and are only
     repeated in the explanation. Raises `ValueError` on a value out of range or out of order.
     """
 
@@ -72,6 +73,8 @@ class Holding:
     fx_ref: Hashable = None
     haircut_ref: Hashable = None
     tiers: tuple[Tier, ...] = ()
+    ceiling: Decimal | None = None
+    ceiling_ref: Hashable = None
 
     def __post_init__(self) -> None:
         for name in ("quantity", "price", "haircut", "fx_rate", "fx_haircut"):
@@ -80,15 +83,21 @@ class Holding:
         for name in ("haircut", "fx_haircut"):
             if getattr(self, name) > ONE:
                 raise ValueError(f"{name} {getattr(self, name)} of {self.code} is not between 0 and 1")
+        if self.ceiling is not None:
+            object.__setattr__(self, "ceiling", _cents("ceiling", self.ceiling))
         if self.tiers:
             _tiers_rise(self.code, self.haircut, self.tiers)
 
     @property
     def top_haircut(self) -> Decimal:
-        """The haircut of the slice that the last unit falls in: what the first unit sold was lent against."""
-        if not self.tiers:
+        """What the first unit sold was not lent against: the haircut of the last slice, all beyond a ceiling."""
+        if not self.tiers and self.ceiling is None:
             return self.haircut
-        market_value = value_quantity(self, self.quantity)[0]
+        market_value, margin_value = value_quantity(self, self.quantity)
+        if self.ceiling is not None and margin_value < round_down(
+            _margin_value_unrounded(self, market_value)
+        ):
+            return ONE
         return slices_of(self, market_value)[-1].tier.haircut
 
 
@@ -188,7 +197,8 @@ def value_quantity(holding: Holding, quantity: Decimal) -> tuple[Decimal, Decima
     """
     with localcontext(CONTEXT):
         market_value = round_half_up(quantity * holding.price * holding.fx_rate)
-        return market_value, round_down(_margin_value_unrounded(holding, market_value))
+        margin_value = round_down(_margin_value_unrounded(holding, market_value))
+        return market_value, margin_value if holding.ceiling is None else min(margin_value, holding.ceiling)
 
 
 def slices_of(holding: Holding, market_value: Decimal) -> tuple[Slice, ...]:
@@ -337,6 +347,8 @@ def _explain_holding(line: HoldingValue) -> Explanation:
         "slices": [_explain_slice(part) for part in slices_of(holding, line.market_value)],
         "margin_value_unrounded": _text(_margin_value_unrounded(holding, line.market_value)),
         "margin_value_rounding": ROUNDED_DOWN,
+        "ceiling": None if holding.ceiling is None else plain(holding.ceiling),
+        "ceiling_ref": _reference(holding.ceiling_ref),
         "margin_value": plain(line.margin_value),
     }
 

@@ -69,6 +69,8 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
         (
             ("margin.Broker", "domain"),
             ("margin.MarginPolicy", "rule"),
+            ("margin.CollateralCap", "vertical_align_top"),
+            ("margin.ClientGroup", "groups"),
             ("margin.Launch", "rocket_launch"),
             ("margin.Outage", "power_off"),
             ("margin.RatePlan", "request_quote"),

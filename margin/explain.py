@@ -6,24 +6,28 @@ decided haircuts never change, so the same rows give the same cents whatever the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from collateral.caps import Ceiling, limit_of, part_of
 from collateral.tiers import kernel_tiers
-from collateral.valuation import AccountValue, Holding, classify, value_account
+from collateral.valuation import AccountValue, Holding, classify, value_account, value_quantity
 from collateral.valuation import explain as explain_value
 
+from .caps import kernel_cap
 from .market import NO_MARGIN
-from .models import Valuation, ValuationLine
-from .valuations import debts_of
+from .models import Valuation, ValuationCap, ValuationLine
+from .valuations import debts_of, under_ceilings
 
 ONE = Decimal(1)
 
 
 def recompute(valuation: Valuation) -> AccountValue:
     """Value the account again from the rows the valuation names."""
+    holdings = [_holding(line) for line in _lines(valuation)]
     return value_account(
-        [_holding(line) for line in _lines(valuation)],
+        under_ceilings(holdings, _ceilings(valuation, holdings)),
         debts_of(valuation.principal, valuation.interest),
         cash=valuation.cash,
         credit_limit=valuation.credit_limit,
@@ -51,6 +55,7 @@ def explain(valuation: Valuation) -> dict[str, Any]:
         },
         "stored": _stored(valuation),
         "inputs": [_inputs(line) for line in _lines(valuation)],
+        "caps": [_cap(bound) for bound in _caps(valuation)],
         "calculation": explain_value(value),
     }
 
@@ -81,6 +86,11 @@ def replay(valuation: Valuation) -> dict[str, Any]:
     for line, fresh in zip(_lines(valuation), value.lines, strict=True):
         if (line.market_value, line.margin_value) != (fresh.market_value, fresh.margin_value):
             differences.append(f"line:{line.asset.code}")
+    differences += [
+        f"cap:{bound.cap_id}"
+        for bound, fresh in zip(_caps(valuation), _ceilings(valuation), strict=True)
+        if bound.ceiling != fresh.amount
+    ]
     return {
         "valuation": valuation.pk,
         "is_equal": not differences,
@@ -93,6 +103,39 @@ def replay(valuation: Valuation) -> dict[str, Any]:
 def _lines(valuation: Valuation) -> list[ValuationLine]:
     lines = valuation.lines.select_related("asset", "price", "fx_rate", "haircut")
     return list(lines.prefetch_related("haircut__tiers").order_by("pk"))
+
+
+def _caps(valuation: Valuation) -> list[ValuationCap]:
+    return list(valuation.caps.select_related("cap__asset", "asset").order_by("pk"))
+
+
+def _ceilings(valuation: Valuation, holdings: Iterable[Holding] | None = None) -> list[Ceiling]:
+    """Work out again what each cap left of an asset, from its row and the sums of its scope."""
+    if holdings is None:
+        holdings = [_holding(line) for line in _lines(valuation)]
+    worth = {holding.code: value_quantity(holding, holding.quantity)[1] for holding in holdings}
+    found = []
+    for bound in _caps(valuation):
+        limit = limit_of(kernel_cap(bound.cap), bound.base)
+        amount = part_of(limit, worth[bound.asset.code], bound.scope_value)
+        found.append(Ceiling(bound.cap_id, bound.asset.code, bound.base, bound.scope_value, limit, amount))
+    return found
+
+
+def _cap(bound: ValuationCap) -> dict[str, Any]:
+    cap = bound.cap
+    return {
+        "id": cap.pk,
+        "asset": bound.asset.code,
+        "scope": cap.scope,
+        "measure": cap.measure,
+        "share": None if cap.share is None else str(cap.share),
+        "amount": None if cap.amount is None else str(cap.amount),
+        "valid_from": cap.valid_from.isoformat(),
+        "base": str(bound.base),
+        "scope_value": str(bound.scope_value),
+        "ceiling": str(bound.ceiling),
+    }
 
 
 def _holding(line: ValuationLine) -> Holding:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from collateral.caps import Cap
 from collateral.fx import FxQuote, latest_rate
 from collateral.haircuts import haircuts_on
 from collateral.models import Instrument, LendingHaircut, Product
@@ -16,6 +17,7 @@ from collateral.valuation import Holding
 from ledger.core.clock import HONG_KONG
 from ledger.models import Asset
 
+from .caps import caps_on
 from .models import Broker
 
 NO_MARGIN = Decimal(1)
@@ -32,6 +34,7 @@ class Market:
     quotes: dict[str, PriceQuote]
     rates: dict[str, FxQuote]
     haircuts: dict[int, LendingHaircut]
+    caps: tuple[Cap, ...] = ()
 
     @classmethod
     def at_moment(cls, broker: Broker, codes: Collection[str], *, at: datetime, currency: str) -> Market:
@@ -55,6 +58,7 @@ class Market:
             haircuts=haircuts_on(
                 at.astimezone(HONG_KONG).date(), entity_type=broker.entity_type, product=Product.MARGIN_LOAN
             ),
+            caps=caps_on(broker, at.astimezone(HONG_KONG).date()),
         )
 
     def holding(self, code: str, quantity: Decimal, *, counts_virtual_assets: bool) -> Holding:

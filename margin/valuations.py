@@ -6,7 +6,7 @@ complete or says that it is not: an interrupted run is taken up again by whoever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,10 +14,11 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from collateral.caps import Ceiling, Scope, Worth, add_up, ceilings
 from collateral.haircuts import haircuts_on
 from collateral.models import LendingHaircut, Product
 from collateral.prices import PriceState
-from collateral.valuation import AccountValue, Debt, Holding, classify, value_account
+from collateral.valuation import AccountValue, Debt, Holding, classify, value_account, value_quantity
 from ledger.core import clock
 from ledger.core.clock import HONG_KONG
 from ledger.core.decimals import ZERO
@@ -27,7 +28,16 @@ from ledger.models import Asset
 
 from .clients import BASE_CURRENCY
 from .market import Market
-from .models import Broker, Facility, MarginPolicy, Valuation, ValuationLine, ValuationRun
+from .models import (
+    Broker,
+    Facility,
+    MarginPolicy,
+    Valuation,
+    ValuationCap,
+    ValuationLine,
+    ValuationRun,
+    ValuationRunTotal,
+)
 from .positions import Position, positions
 
 
@@ -44,6 +54,7 @@ class Assessment:
     securities_margin_value: Decimal
     soft_stale: tuple[str, ...]
     hard_stale: tuple[str, ...]
+    ceilings: tuple[Ceiling, ...] = ()
 
     @property
     def stale(self) -> tuple[str, ...]:
@@ -81,15 +92,18 @@ def assess(
     """
     moment = at or clock.now()
     broker = facility.client.broker
-    position = positions(broker, [facility])[facility.pk]
+    facilities = [facility, *_peers([facility])]
+    found = positions(broker, facilities)
+    position = found[facility.pk]
     for code, quantity in (less or {}).items():
         held = position.cash if code in position.cash else position.pledged
         held[code] = max(held.get(code, ZERO) - quantity, ZERO)
     for code, quantity in (more or {}).items():
         position.pledged[code] = position.pledged.get(code, ZERO) + quantity
     position.principal += more_loan
-    market = _market(broker, [position], moment, facility.currency)
-    return _assess(facility, position, market, policy_on(broker, moment))
+    market = _market(broker, found.values(), moment, facility.currency)
+    policy = policy_on(broker, moment)
+    return _within_caps([_assess(each, found[each.pk], market, policy) for each in facilities])[0]
 
 
 def forecast(broker: Broker, facilities: Sequence[Facility], *, haircuts_on: date) -> list[Assessment]:
@@ -97,12 +111,13 @@ def forecast(broker: Broker, facilities: Sequence[Facility], *, haircuts_on: dat
     if not facilities:
         return []
     now = clock.now()
-    found = positions(broker, list(facilities))
+    valued = [*facilities, *_peers(facilities)]
+    found = positions(broker, valued)
     market = replace(
         _market(broker, found.values(), now, BASE_CURRENCY), haircuts=_haircuts(broker, haircuts_on)
     )
     policy = policy_on(broker, now)
-    return [_assess(facility, found[facility.pk], market, policy) for facility in facilities]
+    return _within_caps([_assess(each, found[each.pk], market, policy) for each in valued])[: len(facilities)]
 
 
 def latest(facility: Facility) -> Valuation | None:
@@ -131,7 +146,14 @@ def run_valuation(*, broker: Broker, at: datetime | None = None, actor: str = SY
         policy = policy_on(broker, moment)
         found = positions(broker, facilities)
         market = _market(broker, found.values(), moment, BASE_CURRENCY)
-        store([_assess(f, found[f.pk], market, policy) for f in facilities], run=run)
+        uncapped = [_assess(f, found[f.pk], market, policy) for f in facilities]
+        firm = add_up(map(_worths, uncapped))
+        if any(cap.scope == Scope.FIRM for cap in market.caps):
+            ValuationRunTotal.objects.bulk_create(
+                ValuationRunTotal(run=run, asset=market.assets[code], margin_value=worth.margin_value)
+                for code, worth in firm.items()
+            )
+        store(_within_caps(uncapped, firm=firm), run=run)
         run.status = ValuationRun.Status.COMPLETE
         run.account_count = len(facilities)
         run.save(update_fields=["status", "account_count"])
@@ -155,12 +177,27 @@ def store(assessments: Collection[Assessment], *, run: ValuationRun | None = Non
                 haircut_id=_row_id(line.holding.haircut_ref),
                 market_value=line.market_value,
                 margin_value=line.margin_value,
+                uncapped_margin_value=_uncapped(line.holding),
             )
             for valuation, assessment in zip(valuations, assessments, strict=True)
             for line in assessment.value.lines
         ],
         batch_size=2_000,
     )
+    bound = [
+        ValuationCap(
+            valuation=valuation,
+            cap_id=ceiling.ref,
+            asset=assessment.market.assets[ceiling.code],
+            base=ceiling.base,
+            scope_value=ceiling.scope_value,
+            ceiling=ceiling.amount,
+        )
+        for valuation, assessment in zip(valuations, assessments, strict=True)
+        for ceiling in assessment.ceilings
+    ]
+    if bound:
+        ValuationCap.objects.bulk_create(bound, batch_size=2_000)
     return valuations
 
 
@@ -207,8 +244,14 @@ def _market(broker: Broker, held: Collection[Position], moment: datetime, curren
     return Market.at_moment(broker, codes, at=moment, currency=currency)
 
 
-def _assess(facility: Facility, position: Position, market: Market, policy: MarginPolicy) -> Assessment:
-    holdings = _holdings(facility, position, market)
+def _assess(
+    facility: Facility,
+    position: Position,
+    market: Market,
+    policy: MarginPolicy,
+    bound: Sequence[Ceiling] = (),
+) -> Assessment:
+    holdings = under_ceilings(_holdings(facility, position, market), bound)
     value = value_account(
         holdings,
         debts_of(position.principal, position.interest),
@@ -240,7 +283,109 @@ def _assess(facility: Facility, position: Position, market: Market, policy: Marg
         hard_stale=tuple(
             code for code, state in states.items() if state in (PriceState.HARD, PriceState.MISSING)
         ),
+        ceilings=tuple(bound),
     )
+
+
+def under_ceilings(holdings: Iterable[Holding], bound: Sequence[Ceiling]) -> list[Holding]:
+    """Put on each holding the lowest ceiling that binds on it, the earlier row where two are equal."""
+    lowest: dict[str, Ceiling] = {}
+    for ceiling in bound:
+        if ceiling.code not in lowest or ceiling.amount < lowest[ceiling.code].amount:
+            lowest[ceiling.code] = ceiling
+    return [
+        replace(holding, ceiling=lowest[holding.code].amount, ceiling_ref=lowest[holding.code].ref)
+        if holding.code in lowest
+        else holding
+        for holding in holdings
+    ]
+
+
+def _within_caps(
+    uncapped: Sequence[Assessment], *, firm: Mapping[str, Worth] | None = None
+) -> list[Assessment]:
+    """Hold assessments of one market against its caps; all members of a group must be among them.
+
+    `firm` is the uncapped margin value of all accounts; without it the last run's is taken, with each account
+    as it stands now.
+    """
+    if not uncapped or not uncapped[0].market.caps:
+        return list(uncapped)
+    caps = uncapped[0].market.caps
+    groups: dict[int, list[Mapping[str, Worth]]] = {}
+    for assessment in uncapped:
+        if (group := assessment.facility.client.group_id) is not None:
+            groups.setdefault(group, []).append(_worths(assessment))
+    together = {group: add_up(accounts) for group, accounts in groups.items()}
+    is_firm_capped = any(cap.scope == Scope.FIRM for cap in caps)
+    if firm is None and is_firm_capped:
+        firm = _firm_as_of_last_run(uncapped)
+    capped = []
+    for assessment in uncapped:
+        own = _worths(assessment)
+        totals = {
+            Scope.FIRM: firm or own,
+            Scope.GROUP: together.get(assessment.facility.client.group_id or 0, own),
+        }
+        bound = ceilings(own, totals, caps)
+        if bound:
+            assessment = _assess(
+                assessment.facility, assessment.position, assessment.market, assessment.policy, bound
+            )
+        capped.append(assessment)
+    return capped
+
+
+def _worths(assessment: Assessment) -> dict[str, Worth]:
+    """The uncapped margin value of what is pledged by asset; money is not collateral that is capped."""
+    kinds = {code: asset.kind for code, asset in assessment.market.assets.items()}
+    return {
+        line.holding.code: Worth(line.margin_value, kinds[line.holding.code] != Asset.Kind.SECURITY)
+        for line in assessment.value.lines
+        if kinds[line.holding.code] != Asset.Kind.FIAT
+    }
+
+
+def _peers(facilities: Sequence[Facility]) -> list[Facility]:
+    """The other open facilities of the client groups that these belong to."""
+    groups = {facility.client.group_id for facility in facilities} - {None}
+    if not groups:
+        return []
+    members = Facility.objects.filter(client__group__in=groups, closed_on__isnull=True)
+    others = members.exclude(pk__in=[facility.pk for facility in facilities])
+    return list(others.select_related("client__broker__book").order_by("pk"))
+
+
+def _firm_as_of_last_run(uncapped: Sequence[Assessment]) -> dict[str, Worth]:
+    """What all accounts had at the last complete run, these ones as they stand now."""
+    broker = uncapped[0].facility.client.broker
+    now = add_up(map(_worths, uncapped))
+    run = (
+        ValuationRun.objects.filter(broker=broker, status=ValuationRun.Status.COMPLETE)
+        .order_by("-valued_at")
+        .first()
+    )
+    if run is None:
+        return now
+    then: dict[str, Worth] = {}
+    for total in run.totals.select_related("asset"):
+        is_virtual = total.asset.kind != Asset.Kind.SECURITY
+        then[total.asset.code] = Worth(total.margin_value, is_virtual)
+    lines = ValuationLine.objects.filter(
+        valuation__run=run, valuation__facility__in=[assessment.facility for assessment in uncapped]
+    )
+    for line in lines.select_related("asset"):
+        code = line.asset.code
+        if code in then:
+            own = line.margin_value if line.uncapped_margin_value is None else line.uncapped_margin_value
+            then[code] = Worth(then[code].margin_value - own, then[code].is_virtual)
+    return add_up([then, now])
+
+
+def _uncapped(holding: Holding) -> Decimal | None:
+    if holding.ceiling is None:
+        return None
+    return value_quantity(replace(holding, ceiling=None), holding.quantity)[1]
 
 
 def _holdings(facility: Facility, position: Position, market: Market) -> list[Holding]:

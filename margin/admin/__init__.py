@@ -1,11 +1,26 @@
 """The back office of the room: each page tells a story, each figure leads to what it is made of."""
 
-from . import books, broker, call, client, decision, facility, loan, order, policy, purchase, sale, valuation
+from . import (
+    books,
+    broker,
+    call,
+    cap,
+    client,
+    decision,
+    facility,
+    loan,
+    order,
+    policy,
+    purchase,
+    sale,
+    valuation,
+)
 
 __all__ = [
     "books",
     "broker",
     "call",
+    "cap",
     "client",
     "decision",
     "facility",

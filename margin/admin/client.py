@@ -20,7 +20,8 @@ from ledger.core.admin import HouseAdmin, carry_out, dialog, show_quantity
 from ledger.journal_kinds import kind_in_words
 from ledger.models import Account, Entry, Role
 from margin.clients import approve_va_financing, open_client, open_facility
-from margin.models import Client, Facility, RatePlan
+from margin.groups import set_group
+from margin.models import Client, ClientGroup, Facility, RatePlan
 from margin.rate_plans import add_rate_plan
 from margin.valuations import latest
 
@@ -46,6 +47,17 @@ class FacilityForm(BaseDialogForm):
         self.fields["rate_plan"].choices = [
             (name, name) for name in names.values_list("name", flat=True).distinct()
         ]
+
+
+class GroupForm(BaseDialogForm):
+    """The group a client is capped with; none takes the client out."""
+
+    group = forms.ChoiceField(label=_("Client group"), required=False, widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = ClientGroup.objects.filter(broker__client=self.object_id).values_list("name", flat=True)
+        self.fields["group"].choices = [("", "–"), *((name, name) for name in names)]
 
 
 @admin.register(Client)
@@ -85,11 +97,12 @@ class ClientAdmin(MovementButtons, HouseAdmin):
                     ("number", "name", "kind"),
                     ("language", "email"),
                     ("opened_on", "credit_review_due_on", "va_financing_from"),
+                    "group",
                 )
             },
         ),
     )
-    actions_detail = (MOVEMENTS_MENU, "open_facility", "approve_virtual_assets")
+    actions_detail = (MOVEMENTS_MENU, "open_facility", "approve_virtual_assets", "set_client_group")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("broker__book", "facility")
@@ -161,6 +174,24 @@ class ClientAdmin(MovementButtons, HouseAdmin):
             request,
             lambda: approve_va_financing(client=client, actor=actor(request)),
             done=_("Approved."),
+            then=self.change_url(object_id),
+        )
+
+    @action(
+        description=_("Set client group"),
+        url_path="set-group",
+        icon="groups",
+        permissions=["terms"],
+        dialog=dialog(
+            _("Set client group"), _("Group caps take its members together from now on."), GroupForm
+        ),
+    )
+    def set_client_group(self, request: HttpRequest, form: GroupForm, object_id: str) -> HttpResponse:
+        client = get_object_or_404(self.get_queryset(request), pk=object_id)
+        return carry_out(
+            request,
+            lambda: set_group(client=client, group=form.cleaned_data["group"], actor=actor(request)),
+            done=_("Saved."),
             then=self.change_url(object_id),
         )
 

@@ -154,7 +154,7 @@ class ValuationAdmin(PanelAdmin, ReadOnlyAdmin):
         call = row.calls.select_related("facility__client").first()
         return Panel(
             tiles=_tiles(row, accounts),
-            tables=(_lines(row, accounts), *_calls(call), _calculation(row)),
+            tables=(_lines(row, accounts), *_caps(row), *_calls(call), _calculation(row)),
         )
 
 
@@ -252,6 +252,31 @@ def _line(line: ValuationLine, accounts: dict[tuple[str, str], Account]) -> list
         link(line.haircut, percent(line.haircut.haircut)) if line.haircut else _("not marginable"),
         money(line.margin_value),
     ]
+
+
+def _caps(valuation: Valuation) -> list[Table]:
+    """The caps that bound, each leading to its row."""
+    bound = list(valuation.caps.select_related("cap", "asset").order_by("pk"))
+    if not bound:
+        return []
+    columns = (
+        Column(_("Asset")),
+        Column(_("Cap")),
+        Column(_("Held within the scope"), is_number=True),
+        Column(_("Share or amount of"), is_number=True),
+        Column(_("Counted at most"), is_number=True),
+    )
+    rows: list[list[object]] = [
+        [
+            each.asset.code,
+            link(each.cap, f"{each.cap.get_scope_display()}: {each.cap.get_measure_display()}"),
+            money(each.scope_value),
+            money(each.base),
+            money(each.ceiling),
+        ]
+        for each in bound
+    ]
+    return [Table(_("Caps that bound"), columns, rows)]
 
 
 def _calls(call: MarginCall | None) -> list[Table]:

@@ -39,7 +39,7 @@ class _Clients(BrokerView):
     serializer_class = ClientSerializer
 
     def for_broker(self, broker: Broker | None) -> QuerySet[Client]:
-        return owned(Client.objects.select_related("broker", "facility"), broker, "broker")
+        return owned(Client.objects.select_related("broker", "facility", "group"), broker, "broker")
 
 
 @extend_schema_view(

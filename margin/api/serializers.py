@@ -31,6 +31,9 @@ NUMBER_PATTERN = r"^[A-Za-z0-9._-]{1,40}\Z"
 
 class ClientSerializer(serializers.ModelSerializer[Client]):
     broker = serializers.CharField(source="broker.code")
+    group = serializers.CharField(
+        source="group.name", allow_null=True, default=None, help_text=_("Clients capped together, if any.")
+    )
     facility = serializers.SerializerMethodField(help_text=_("Id of the client's facility, if any."))
 
     class Meta:
@@ -45,6 +48,7 @@ class ClientSerializer(serializers.ModelSerializer[Client]):
             "opened_on",
             "credit_review_due_on",
             "va_financing_from",
+            "group",
             "facility",
         ]
 

@@ -1,6 +1,14 @@
 from django.urls import path
 
 from .calls import CallCuresView, MarginCallExplainView, MarginCallListView, MarginCallView
+from .caps import (
+    ApproveCapView,
+    CapListView,
+    CapView,
+    ClientGroupListView,
+    RejectCapView,
+    SetClientGroupView,
+)
 from .clients import (
     CashDepositView,
     CashWithdrawalView,
@@ -43,6 +51,12 @@ urlpatterns = [
     path("clients/<str:number>/collateral-withdrawals", CollateralWithdrawalView.as_view()),
     path("clients/<str:number>/cash-deposits", CashDepositView.as_view()),
     path("clients/<str:number>/cash-withdrawals", CashWithdrawalView.as_view()),
+    path("clients/<str:number>/group", SetClientGroupView.as_view()),
+    path("client-groups", ClientGroupListView.as_view()),
+    path("collateral-caps", CapListView.as_view()),
+    path("collateral-caps/<int:id>", CapView.as_view()),
+    path("collateral-caps/<int:id>:approve", ApproveCapView.as_view()),
+    path("collateral-caps/<int:id>:reject", RejectCapView.as_view()),
     path("facilities", FacilityListView.as_view()),
     path("facilities/<int:id>", FacilityView.as_view()),
     path("facilities/<int:id>/drawdowns", DrawdownView.as_view()),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ledger.core.api.fields import money_field, quantity_field
-from margin.models import Valuation, ValuationLine
+from margin.models import CollateralCap, Valuation, ValuationLine
 from margin.models.valuation import Level
 
 from .ratios import UTILISATION_HELP, ratio_field
@@ -19,10 +19,20 @@ class ValuationLineSerializer(serializers.ModelSerializer[ValuationLine]):
     quantity = quantity_field()
     market_value = money_field()
     margin_value = money_field()
+    uncapped_margin_value = money_field(allow_null=True, help_text=_("Null where no cap bound."))
 
     class Meta:
         model = ValuationLine
-        fields = ["asset", "quantity", "price", "fx_rate", "haircut", "market_value", "margin_value"]
+        fields = [
+            "asset",
+            "quantity",
+            "price",
+            "fx_rate",
+            "haircut",
+            "market_value",
+            "margin_value",
+            "uncapped_margin_value",
+        ]
 
 
 class ValuationSerializer(serializers.ModelSerializer[Valuation]):
@@ -107,6 +117,21 @@ class InputSerializer(serializers.Serializer[Any]):
     haircut = HaircutUsedSerializer(allow_null=True)
 
 
+class CapUsedSerializer(serializers.Serializer[Any]):
+    """A cap that bound on an asset, with the sums of its scope at that moment."""
+
+    id = serializers.IntegerField()
+    asset = serializers.CharField()
+    scope = serializers.ChoiceField(choices=CollateralCap.Scope.choices)
+    measure = serializers.ChoiceField(choices=CollateralCap.Measure.choices)
+    share = serializers.CharField(allow_null=True)
+    amount = serializers.CharField(allow_null=True)
+    valid_from = serializers.DateField()
+    base = serializers.CharField(help_text=_("Uncapped margin value that the share is of."))
+    scope_value = serializers.CharField(help_text=_("Uncapped margin value held within the scope."))
+    ceiling = serializers.CharField(help_text=_("What counted at most in this account."))
+
+
 class PolicyUsedSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     valid_from = serializers.DateField()
@@ -140,6 +165,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     policy = PolicyUsedSerializer()
     stored = StoredFiguresSerializer(help_text=_("The figures as they were kept."))
     inputs = InputSerializer(many=True, help_text=_("The rows that were used, with source and time."))
+    caps = CapUsedSerializer(many=True)
     calculation = serializers.DictField(
         help_text=_("The kernel's account, step by step, with what was rounded and how.")
     )

@@ -1,5 +1,6 @@
 from .broker import ApiKey, Broker, Staff
 from .call import MarginCall, MarginCallVersion
+from .cap import ClientGroup, CollateralCap, ValuationCap, ValuationRunTotal
 from .client import Client, Facility, RatePlan
 from .decision import CallDecision
 from .interest import InterestAccrual, InterestPosting
@@ -18,6 +19,8 @@ __all__ = [
     "CallDeadline",
     "CallDecision",
     "Client",
+    "ClientGroup",
+    "CollateralCap",
     "Facility",
     "Fill",
     "ForcedSale",
@@ -38,6 +41,8 @@ __all__ = [
     "Staff",
     "Transition",
     "Valuation",
+    "ValuationCap",
     "ValuationLine",
     "ValuationRun",
+    "ValuationRunTotal",
 ]

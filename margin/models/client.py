@@ -26,6 +26,14 @@ class Client(models.Model):
         _("language"), max_length=8, choices=Language.choices, default=Language.ENGLISH
     )
     email = models.EmailField(_("e-mail"), blank=True)
+    group = models.ForeignKey(
+        "margin.ClientGroup",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="clients",
+        verbose_name=_("client group"),
+    )
     opened_on = models.DateField(_("opened on"))
     credit_review_due_on = models.DateField(
         _("credit review due on"),

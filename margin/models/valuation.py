@@ -115,6 +115,13 @@ class ValuationLine(models.Model):
     )
     market_value = amount_field(_("market value"))
     margin_value = amount_field(_("margin value"))
+    uncapped_margin_value = ExactDecimalField(
+        _("margin value before caps"),
+        max_digits=30,
+        decimal_places=2,
+        null=True,
+        help_text=_("Empty where no cap bound."),
+    )
 
     class Meta:
         verbose_name = _("valuation line")

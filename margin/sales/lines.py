@@ -187,7 +187,7 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
     def charge(rate_atoms: int) -> int:
         return top * rate_atoms * SCALE // (bottom * RATE_UNIT)
 
-    knots = _knots(candidate, holding, target) if holding.tiers else ()
+    knots = _knots(candidate, holding, target) if _is_bent(holding) else ()
     ratio = CONTEXT.multiply(
         CONTEXT.subtract(ONE, holding.haircut), CONTEXT.subtract(ONE, holding.fx_haircut)
     )
@@ -213,6 +213,23 @@ def line_of(candidate: Candidate, holding: Holding, target: Decimal) -> Line:
     )
 
 
+def _is_bent(holding: Holding) -> bool:
+    return bool(holding.tiers) or holding.ceiling is not None
+
+
+def _beyond_ceiling(
+    slices: list[tuple[Fraction, Fraction]], ceiling: Fraction
+) -> list[tuple[Fraction, Fraction]]:
+    """Let the first steps take nothing while what is held counts for more than a cap allows."""
+    excess = sum((length * each for length, each in slices), Fraction(0)) - ceiling
+    cut = []
+    for length, each in slices:
+        free = length if length * each <= excess else max(excess / each, Fraction(0))
+        excess -= free * each
+        cut += [(free, Fraction(0)), (length - free, each)]
+    return [(length, each) for length, each in cut if length]
+
+
 def _knots(candidate: Candidate, holding: Holding, target: Decimal) -> tuple[Knot, ...]:
     """Follow a tiered holding's margin value down from the top slice, exact at every whole step.
 
@@ -226,6 +243,8 @@ def _knots(candidate: Candidate, holding: Holding, target: Decimal) -> tuple[Kno
         (Fraction(part.market_value) / a_step, factor * (1 - Fraction(part.tier.haircut)) * a_step)
         for part in reversed(slices_of(holding, whole))
     ]
+    if holding.ceiling is not None:
+        slices = _beyond_ceiling(slices, Fraction(target) * SCALE * Fraction(holding.ceiling))
 
     def taken(steps: int) -> Fraction:
         total, left = Fraction(0), Fraction(steps)

@@ -19,8 +19,10 @@ from ledger.corporate_actions.proposals import Terms, propose
 from ledger.holds import HoldRequest
 from ledger.models import Account, AccountLimit, Book, CorporateAction, Hold, Journal, PeriodChange
 from margin.api.events import EventFeedView
+from margin.caps import propose_cap
 from margin.decisions import propose_decision
-from margin.models import CallDecision, MarginCall
+from margin.groups import open_group
+from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall
 from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
@@ -65,6 +67,14 @@ def split_of_tencent() -> CorporateAction:
     known = CorporateAction.objects.filter(reference="2026-0402").first()
     terms = Terms("2026-0402", "split", "00700", date(2026, 4, 3), ratio_new=5, ratio_old=1)
     return known or propose(terms=terms, maker=user("wong"))
+
+
+def cap_of(broker: Broker) -> CollateralCap:
+    """A cap that waits for its checker, in a firm with one client group."""
+    if not ClientGroup.objects.filter(broker=broker).exists():
+        open_group(broker=broker, name="Chan family", actor="wong")
+    terms = {"scope": "group", "measure": "single_name", "share": "0.40", "valid_from": clock.today()}
+    return CollateralCap.objects.first() or propose_cap(broker=broker, maker=user("wong"), **terms)
 
 
 def limit_of_the_loan() -> AccountLimit:
@@ -119,6 +129,7 @@ def addressed(path: str, house: House) -> str:
         "margin-policies": house.world.broker.marginpolicy_set.get().pk,
         "firms": "HARBOUR",
         "call-decisions": deviation_from(call).pk,
+        "collateral-caps": cap_of(house.world.broker).pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -153,6 +164,7 @@ def test_lists_show_ones_own_rows_only(house: House):
     sealed()
     assert limit_of_the_loan().pk
     assert closing_of_march().pk
+    assert cap_of(house.world.broker).pk
     peak = system_of(peak_brokerage())
     for path, _view in ((path, view) for path, view in MANY if hasattr(view, "get")):
         theirs = peak.get(path).json()["results"]
