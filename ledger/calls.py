@@ -27,12 +27,12 @@ from .models import Book
 _PARAMETERS: Final = (
     "%s::boolean, %s::bigint, %s::timestamptz, %s::integer, %s::integer, %s::uuid[], %s::text[], %s::bytea[],"
     " %s::text[], %s::text[], %s::date[], %s::text[], %s::text[], %s::smallint[], %s::uuid[], %s::uuid[],"
-    " %s::integer[], %s::smallint[], %s::bigint[], %s::numeric[]::atoms[], %s::numeric[], %s::integer[]"
+    " %s::integer[], %s::smallint[], %s::bigint[], %s::numeric[], %s::numeric[], %s::integer[]"
 )
 _POST: Final = f"SELECT ordinal, journal_id FROM ledger_post({_PARAMETERS})"  # noqa: S608
 _POST_ONE: Final = (
     "SELECT ledger_post_one(%s::boolean, %s::bigint, %s::timestamptz, %s::uuid, %s::text, %s::bytea, %s::text,"
-    " %s::text, %s::date, %s::text, %s::text, %s::uuid, %s::uuid, %s::bigint[], %s::numeric[]::atoms[])"
+    " %s::text, %s::date, %s::text, %s::text, %s::uuid, %s::uuid, %s::bigint[], %s::numeric[])"
 )
 _POST_EACH: Final = (
     f"SELECT ordinal, journal_id, is_known, refusal FROM ledger_post_each(%s::boolean, {_PARAMETERS})"  # noqa: S608

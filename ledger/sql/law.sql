@@ -110,9 +110,8 @@ BEGIN
     -- L3, L7: versions continue, every entry states the running sum, and none leaves the bounds, so that a batch cannot
     -- dip below a floor on its way. One update per balance; what it gives back must balance (L1) and be of one book.
     IF is_set THEN
-        -- Sizes are alike here, so these joins are by hash, and balances are read along their key.
-        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),
-                set_config('enable_bitmapscan', 'off', true);
+        -- Sizes are alike here, so these joins are by hash.
+        PERFORM set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true);
         WITH moved_now AS (
             UPDATE ledger_balance b
                SET net_atoms = b.net_atoms + m.total, version = b.version + m.entries
@@ -153,8 +152,7 @@ BEGIN
                          ON a.id = n.account_id
                  GROUP BY n.journal_id, a.asset, a.place HAVING sum(n.amount_atoms) <> 0);
         END IF;
-        PERFORM set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),
-                set_config('enable_bitmapscan', 'on', true);
+        PERFORM set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true);
     ELSE
         WITH moved_now AS (
             UPDATE ledger_balance b

@@ -13,8 +13,7 @@ $$;
 --                entries, checks the set and moves each balance once (law.sql)
 --
 -- Plans are kept for the session and serve one journal and thousands alike, so nested loops are out: they are what turns a
--- plan made for one journal into one that takes a second for a thousand. Balances are read along their key, which is the
--- order in which they are to be locked.
+-- plan made for one journal into one that takes a second for a thousand.
 --
 -- With `p_is_eager` no key is expected to be known: a row that is simply inserted costs half of one that may conflict. Where
 -- one is known after all, the call ends with a unique violation on `ledger_key_pkey` and is to be made again without.
@@ -28,9 +27,9 @@ CREATE OR REPLACE FUNCTION ledger_post(
     p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
     p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
-    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[], e_moved numeric[], e_turn integer[]
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount numeric[], e_moved numeric[], e_turn integer[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off SET enable_bitmapscan = off
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_nestloop = off
     SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     is_whole boolean := p_from = 1 AND p_to = cardinality(p_ids);
@@ -126,7 +125,7 @@ END $$;
 -- Returns the journal that was known before, else nothing.
 CREATE OR REPLACE FUNCTION ledger_post_one(
     p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_id uuid, p_key text, p_hash bytea, p_actor text, p_kind text,
-    p_value_on date, p_cause text, p_narrative text, p_reversal_of uuid, p_hold uuid, e_account bigint[], e_amount atoms[]
+    p_value_on date, p_cause text, p_narrative text, p_reversal_of uuid, p_hold uuid, e_account bigint[], e_amount numeric[]
 ) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_bitmapscan = off
     SET plan_cache_mode = force_generic_plan AS $$
@@ -173,7 +172,7 @@ CREATE OR REPLACE FUNCTION ledger_post_each(
     p_keep boolean, p_is_eager boolean, p_book bigint, p_booked_at timestamptz, p_from integer, p_to integer,
     p_ids uuid[], p_keys text[], p_hashes bytea[], p_actors text[], p_kinds text[], p_value_on date[],
     p_causes text[], p_narratives text[], p_entry_counts smallint[], p_reversal_of uuid[], p_holds uuid[],
-    e_journal integer[], e_position smallint[], e_account bigint[], e_amount atoms[], e_moved numeric[], e_turn integer[]
+    e_journal integer[], e_position smallint[], e_account bigint[], e_amount numeric[], e_moved numeric[], e_turn integer[]
 ) RETURNS TABLE (ordinal integer, journal_id uuid, is_known boolean, refusal jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
