@@ -7,6 +7,7 @@ charges, with `k` the day's volatility times a constant of about 0.8 that the fi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Final
 
 from ledger.core.decimals import exact
 
-TANGENTS: Final = 6
+TANGENTS: Final = 4
 Pieces = list[tuple[int, int]]
 
 
@@ -61,12 +62,14 @@ def impact_of(squared: int, steps: int) -> int:
     return isqrt(squared * steps**3) if squared else 0
 
 
-def floor_pieces(squared: int, low: int, high: int) -> Pieces:
+def floor_pieces(squared: int, low: int, high: int, touching: Iterable[int] = ()) -> Pieces:
     """Return (slope, number of steps) of straight pieces from low to high that never rise above the impact.
 
-    They are tangents; those at p and q meet at (p + q + sqrt(p q)) / 3, which is rounded up.
+    They are tangents at points spread evenly and at those of `touching` in between; the tangents at p and q
+    meet at (p + q + sqrt(p q)) / 3, which is rounded up.
     """
-    points = sorted({low + (high - low) * i // (TANGENTS - 1) for i in range(TANGENTS)})
+    spread = {low + (high - low) * i // (TANGENTS - 1) for i in range(TANGENTS)}
+    points = sorted(spread.union(point for point in touching if low < point < high))
     ends = [low, *(min(-(-(p + q + isqrt(p * q) + 1) // 3), high) for p, q in pairwise(points)), high]
     slopes = [3 * isqrt(squared * point) // 2 for point in points]
     return [
@@ -74,6 +77,16 @@ def floor_pieces(squared: int, low: int, high: int) -> Pieces:
         for slope, (start, end) in zip(slopes, pairwise(ends), strict=True)
         if end > start
     ]
+
+
+def floor_at(squared: int, low: int, steps: int, pieces: Pieces) -> int:
+    """Return what the straight pieces from `low` say for a number of steps."""
+    total, left = impact_of(squared, low), steps - low
+    for slope, length in pieces:
+        taken = min(length, left)
+        total += slope * taken
+        left -= taken
+    return total
 
 
 def merged(one: Pieces, other: Pieces) -> Pieces:

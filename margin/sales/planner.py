@@ -29,6 +29,9 @@ __all__ = ["Candidate", "LegReason", "Outcome", "SaleLeg", "SalePlan", "plan_sal
 
 ONE: Final = Decimal(1)
 NODE_LIMIT: Final = 20_000
+NODE_LIMIT_WITH_IMPACT: Final = 2_000
+"""Impact spreads a sale over many legs whose fixed charges are hard to prove least; a node costs more, too."""
+
 CURE_PLACES: Final = 10
 
 
@@ -233,6 +236,8 @@ class _Planning:
         self.none: Counts = [0] * len(self.book.candidates)
 
     def plan(self, dust_value: Decimal, node_limit: int) -> SalePlan:
+        if any(line.impact_squared for line in self.book.lines):
+            node_limit = min(node_limit, NODE_LIMIT_WITH_IMPACT)
         if self.book.is_cured(self.none):
             return self._result(Outcome.CURES, self.none, is_proved=True)
         relaxation = Relaxation(self.book)

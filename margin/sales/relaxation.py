@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from margin.sales.impact import floor_pieces, merged, split_alike
+from margin.sales.impact import floor_at, floor_pieces, impact_of, merged, split_alike
 from margin.sales.lines import CENT
 from margin.sales.lots import SaleBook
 
@@ -31,6 +31,8 @@ ROUNDING_PER_LEG: Final = 106 * CENT
 
 WHOLE: Final = 1 << FRACTION_BITS
 STRIDE_FIRST: Final = 4
+TOUCHING_MAX: Final = 24
+IMPACT_GAP_MAX: Final = 2 * CENT
 Box = tuple[tuple[int, int], ...]
 
 
@@ -96,6 +98,7 @@ class Relaxation:
         self.lines = book.lines
         self._margin_need, self._limit_need = book.needs()
         self._rounding = ROUNDING_PER_LEG * len(self.lines)
+        self._touching: list[set[int]] = [set() for _ in self.lines]
         self._parts_of: list[dict[tuple[int, int, int], Parts]] = [{} for _ in self.lines]
 
     def gain_per_step(self, index: int, weight: int = WEIGHTS) -> int:
@@ -132,6 +135,9 @@ class Relaxation:
             relaxed = self._solve(box, ceiling, weight)
             if relaxed is None or relaxed.bound + relaxed.rounding >= ceiling:
                 return None
+            if self._touch(box, relaxed):
+                weight = relaxed.weight
+                continue
             smaller = self._tightened(box, relaxed, ceiling - relaxed.bound - relaxed.rounding)
             # What was optional and now must be sold brings its fixed charges into the bound.
             if not any(a[0] > 0 == b[0] for a, b in zip(smaller, box, strict=True)):
@@ -143,6 +149,23 @@ class Relaxation:
             filled = self._fill(box, WEIGHTS)
             return self._relaxed(filled, filled.steps, WEIGHTS, box) if filled else None
         return self._both(box, ceiling, weight)
+
+    def _touch(self, box: Box, relaxed: Relaxed) -> bool:
+        """Add tangents to the impact where the optimum lies, if it lies below the law by more than a little.
+
+        A tangent to a convex law is a floor everywhere, so every later box has it too.
+        """
+        is_added = False
+        for index, (low, high) in enumerate(box):
+            squared, points = self.lines[index].impact_squared, self._touching[index]
+            steps = relaxed.steps[index] >> FRACTION_BITS
+            if squared and low < steps < high and len(points) < TOUCHING_MAX and steps not in points:
+                pieces = floor_pieces(squared, low, high, points)
+                if impact_of(squared, steps) - floor_at(squared, low, steps, pieces) > IMPACT_GAP_MAX:
+                    points.add(steps)
+                    self._parts_of[index].clear()
+                    is_added = True
+        return is_added
 
     def _both(self, box: Box, ceiling: int, weight: int) -> Relaxed | None:
         """Find the weight that cures both shortages together, and mix the fillings on its two sides.
@@ -275,7 +298,7 @@ class Relaxation:
             return []
         pieces = [(line.linear_charges(high) // high, high)] if low == 0 else self._convex(index, low, high)
         if line.impact_squared:
-            return merged(pieces, floor_pieces(line.impact_squared, low, high))
+            return merged(pieces, floor_pieces(line.impact_squared, low, high, self._touching[index]))
         return pieces
 
     def _convex(self, index: int, low: int, high: int) -> list[tuple[int, int]]:
