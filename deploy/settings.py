@@ -205,6 +205,17 @@ UNFOLD: dict[str, Any] = {
     },
 }
 
+# Where clients confirm a notice, and how e-mail and SMS leave; without a mail server none is written to a socket.
+LOMBARD_PUBLIC_URL = env.str("LOMBARD_PUBLIC_URL", default="http://localhost:8000").rstrip("/")
+LOMBARD_SMS_ADAPTER = env.str("LOMBARD_SMS_ADAPTER", default="")
+_email: dict[str, Any] = env.email("EMAIL_URL", default="dummymail://" if EMBEDDED else "smtp://localhost:25")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"], _email["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("LOMBARD_MAIL_FROM", default="margin@localhost")
+
 # House accounts without bounds lie in this many slots; a process posts to its own, so that processes do not queue.
 LEDGER_HOUSE_SLOTS = env.int("LEDGER_HOUSE_SLOTS", default=16)
 
@@ -271,6 +282,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "UtilisationLevel": "margin.models.valuation.Level",
         "CallSecuredBy": "margin.models.CallDeadline.SecuredBy",
         "CallClock": "margin.models.CallDeadline.Clock",
+        "NoticeKind": "margin.models.NoticeKind",
+        "NoticeChannel": "margin.models.Notice.Channel",
+        "NoticeStatus": "margin.models.Notice.Status",
         "CallDecisionKind": "margin.models.CallDecision.Kind",
         "CallDecisionReason": "margin.models.CallDecision.Why",
         "AcknowledgementChannel": "margin.acknowledgements.CHANNEL_CHOICES",
@@ -311,6 +325,7 @@ CELERY_DB_REUSE_MAX = 100
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "value-accounts": {"task": "margin.tasks.value_accounts", "schedule": crontab(minute="*/5")},
     "advance-calls": {"task": "margin.tasks.advance_calls", "schedule": crontab()},
+    "send-notices": {"task": "margin.tasks.send_notices", "schedule": crontab()},
     "work-sales": {"task": "margin.tasks.work_sales", "schedule": crontab()},
     "settle-sales": {"task": "margin.tasks.settle_sales", "schedule": crontab(hour="9-17", minute="*/15")},
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},

@@ -34,6 +34,7 @@ from .models import (
     ValuationRun,
 )
 from .models.valuation import Level
+from .notices.outbox import tell
 from .valuations import assess, latest, store
 
 BREACHED: Final = (Level.CALL, Level.IMMEDIATE)
@@ -139,7 +140,13 @@ def _amend(call: MarginCall, actor: str) -> None:
     demanded = now.value.deficiency + brought.total
     change = demanded - call.amount.amount
     if abs(change) >= max(now.policy.minimum_call.amount, AMENDED_FROM):
-        amend(call, store([now])[0], Money(demanded, call.amount.currency), actor=actor)
+        amend(
+            call,
+            store([now])[0],
+            Money(demanded, call.amount.currency),
+            missing=now.value.deficiency,
+            actor=actor,
+        )
 
 
 def _told_of(call: MarginCall) -> Decimal:
@@ -196,6 +203,7 @@ def _issue(facility: Facility, valuation: Valuation, expected: MarginCall | None
         valuation=valuation.pk,
         due_at=call.due_at.isoformat(),
     )
+    tell(call, "issued")
     if is_immediate:
         transition(call, "reached_immediate", actor=actor, reason="immediate level", overdue_at=issued_at)
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
@@ -21,6 +22,8 @@ from .models import Broker, Client, Facility, RatePlan
 
 BASE_CURRENCY: Final = "HKD"
 
+_MOBILE: Final = re.compile(r"\+[1-9][0-9]{6,14}\Z", re.ASCII)
+
 # Far beyond any firm, far within what valuations and reports can hold.
 AMOUNT_LIMIT: Final = Decimal(10**15)
 
@@ -35,12 +38,16 @@ def open_client(
     kind: str = Client.Kind.INDIVIDUAL,
     language: str = Client.Language.ENGLISH,
     email: str = "",
+    mobile: str = "",
     credit_review_due_on: date | None = None,
 ) -> Client:
     """Open a client under a number that is new to the broker.
 
-    Raises :class:`Invalid` for an empty number or name and :class:`Conflict` (`number_taken`).
+    Raises :class:`Invalid` for an empty number or name or a mobile number that is none (`not_a_number`), and
+    :class:`Conflict` (`number_taken`).
     """
+    if mobile and not _MOBILE.match(mobile):
+        raise Invalid(_("Give a mobile number as +85291234567."), field="mobile", code="not_a_number")
     for field, text in (("number", number), ("name", name)):
         if not text.strip():
             raise Invalid(_("This may not be empty."), field=field, code="empty")
@@ -53,6 +60,7 @@ def open_client(
         kind=kind,
         language=language,
         email=email,
+        mobile=mobile,
         opened_on=clock.today(),
         credit_review_due_on=credit_review_due_on,
     )

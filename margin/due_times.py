@@ -29,6 +29,7 @@ from .models import (
     Outage,
     Valuation,
 )
+from .notices.outbox import tell
 
 # While these last a due time still means something; afterwards the sale is under way.
 RUNNING: Final = (*MarginCall.RUNNING, MarginCall.Status.DISPUTED)
@@ -142,9 +143,10 @@ def move_due_time(
         due_at=due_at.isoformat(),
         **inputs,
     )
+    tell(call, "due_time_moved")
 
 
-def amend(call: MarginCall, valuation: Valuation, amount: Money, *, actor: str) -> None:
+def amend(call: MarginCall, valuation: Valuation, amount: Money, *, missing: Decimal, actor: str) -> None:
     """Demand another amount of a locked call from now on; its due time stays, an increase gets its own."""
     before = call.amount
     call.valuation, call.amount = valuation, amount
@@ -163,6 +165,7 @@ def amend(call: MarginCall, valuation: Valuation, amount: Money, *, actor: str) 
         amount=str(amount.amount),
         increase_due_at=increase_due_at and increase_due_at.isoformat(),
     )
+    tell(call, "amended", missing=missing)
 
 
 def reissue(call: MarginCall, valuation: Valuation, amount: Money, *, due_at: datetime) -> None:

@@ -21,6 +21,7 @@ from .calls import BREACHED, lock_facility, next_number, open_call
 from .due_times import due_time, first_version
 from .lifecycle import transition
 from .models import Broker, Facility, MarginCall, MarginCallVersion
+from .notices.outbox import tell
 from .valuations import Assessment, forecast, latest
 
 
@@ -99,6 +100,7 @@ def _expect(assessment: Assessment, on: date, actor: str) -> MarginCall | None:
         margin_value=plain(assessment.value.margin_value),
         valuation=valuation.pk,
     )
+    tell(call, "expected")
     return call
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.core import clock
+from ledger.core.decimals import exact
 from ledger.core.events import record_event
 
 from . import states
 from .models import ForcedSale, MarginCall
+from .notices.outbox import tell
 
 
 def transition(
@@ -39,6 +41,8 @@ def transition(
         valuation=call.closing_valuation_id or call.valuation_id,
         **(inputs or {}),
     )
+    remaining = (inputs or {}).get("remaining")
+    tell(call, event, missing=None if remaining is None else exact(remaining))
 
 
 def supersede_plans(call: MarginCall, *, actor: str, reason: str) -> None:

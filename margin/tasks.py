@@ -20,6 +20,7 @@ from .decisions import lapse_disputes
 from .due_times import heed_severe_weather
 from .expectations import expect_calls
 from .models import Broker
+from .notices.relay import escalate, remind, send_due
 from .sales.execution import advance_sales
 from .sales.outcome import conclude
 from .sales.planning import plan_overdue
@@ -55,6 +56,18 @@ def advance_calls() -> None:
         plan_overdue(broker=broker)
 
     _for_each_broker("advance_calls", advance)
+
+
+@shared_task
+def send_notices() -> None:
+    """Remind clients of what falls due, hand over what was written, and tell the staff of what did not leave."""
+
+    def send(broker: Broker) -> None:
+        remind(broker=broker)
+        send_due(broker=broker)
+        escalate(broker=broker)
+
+    _for_each_broker("send_notices", send)
 
 
 @shared_task

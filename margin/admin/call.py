@@ -26,6 +26,7 @@ from margin.models import ForcedSale, MarginCall
 
 from .decision import decisions_table
 from .movements import actor
+from .notice import notices_table
 from .panel import Column, Panel, PanelAdmin, Table, Tile
 from .show import (
     badge,
@@ -214,6 +215,7 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
             ),
             tables=(
                 *self._cures(row),
+                notices_table(row),
                 decisions_table(row),
                 *_versions(row),
                 self._sales(row, sales),

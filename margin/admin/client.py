@@ -83,7 +83,7 @@ class ClientAdmin(MovementButtons, HouseAdmin):
                 "fields": (
                     ("broker", "number"),
                     ("name", "kind"),
-                    ("language", "email"),
+                    ("language", "email", "mobile"),
                     "credit_review_due_on",
                 )
             },
@@ -95,7 +95,7 @@ class ClientAdmin(MovementButtons, HouseAdmin):
             {
                 "fields": (
                     ("number", "name", "kind"),
-                    ("language", "email"),
+                    ("language", "email", "mobile"),
                     ("opened_on", "credit_review_due_on", "va_financing_from"),
                     "group",
                 )
@@ -130,6 +130,7 @@ class ClientAdmin(MovementButtons, HouseAdmin):
             kind=obj.kind,
             language=obj.language,
             email=obj.email,
+            mobile=obj.mobile,
             credit_review_due_on=obj.credit_review_due_on,
             actor=actor(request),
         )

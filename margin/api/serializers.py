@@ -45,6 +45,7 @@ class ClientSerializer(serializers.ModelSerializer[Client]):
             "kind",
             "language",
             "email",
+            "mobile",
             "opened_on",
             "credit_review_due_on",
             "va_financing_from",
@@ -78,6 +79,9 @@ class OpenClientSerializer(CommandSerializer):
     name = TextField(max_length=120)
     kind = serializers.ChoiceField(choices=Client.Kind.choices, default=Client.Kind.INDIVIDUAL)
     language = serializers.ChoiceField(choices=Client.Language.choices, default=Client.Language.ENGLISH)
+    mobile = TextField(
+        required=False, default="", allow_blank=True, max_length=20, help_text=_("For SMS, as +85291234567.")
+    )
     email = serializers.EmailField(required=False, default="", allow_blank=True, max_length=254)
     credit_review_due_on = StrictDateField(
         required=False,

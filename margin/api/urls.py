@@ -27,6 +27,7 @@ from .decisions import (
 )
 from .events import EventFeedView
 from .facilities import DrawdownView, FacilityListView, FacilityView, RepaymentView
+from .notices import NoticeListView, NoticeView, ReportNoticeView
 from .policies import (
     ApprovePolicyView,
     MarginPolicyListView,
@@ -76,6 +77,9 @@ urlpatterns = [
     path("call-decisions/<int:id>", CallDecisionView.as_view()),
     path("call-decisions/<int:id>:approve", ApproveDecisionView.as_view()),
     path("call-decisions/<int:id>:reject", RejectDecisionView.as_view()),
+    path("notices", NoticeListView.as_view()),
+    path("notices/<int:id>", NoticeView.as_view()),
+    path("notices/<int:id>:report", ReportNoticeView.as_view()),
     path("margin-policies", MarginPolicyListView.as_view()),
     path("margin-policies/<int:id>", MarginPolicyView.as_view()),
     path("margin-policies/<int:id>:approve", ApprovePolicyView.as_view()),

@@ -6,6 +6,7 @@ from .decision import CallDecision
 from .interest import InterestAccrual, InterestPosting
 from .launch import Launch, Outage
 from .loan import LoanMovement
+from .notice import Notice, NoticeKind, NoticeTemplate, WebhookEndpoint
 from .paper import PaperExecution, PaperOrder
 from .policy import CallDeadline, MarginPolicy
 from .purchase import PurchaseCheck
@@ -31,6 +32,9 @@ __all__ = [
     "MarginCall",
     "MarginCallVersion",
     "MarginPolicy",
+    "Notice",
+    "NoticeKind",
+    "NoticeTemplate",
     "Outage",
     "PaperExecution",
     "PaperOrder",
@@ -45,4 +49,5 @@ __all__ = [
     "ValuationLine",
     "ValuationRun",
     "ValuationRunTotal",
+    "WebhookEndpoint",
 ]

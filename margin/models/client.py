@@ -34,6 +34,14 @@ class Client(models.Model):
         related_name="clients",
         verbose_name=_("client group"),
     )
+    mobile = models.CharField(
+        _("mobile number"),
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("For SMS, as +85291234567."),
+    )
     opened_on = models.DateField(_("opened on"))
     credit_review_due_on = models.DateField(
         _("credit review due on"),

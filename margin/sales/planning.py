@@ -27,6 +27,7 @@ from margin.interest import DAYS_PER_YEAR
 from margin.lifecycle import transition
 from margin.models import Broker, Facility, Fill, ForcedSale, MarginCall, RatePlan, SaleLeg
 from margin.models.valuation import Level
+from margin.notices.relay import was_handed_over
 from margin.valuations import Assessment, assess, store
 
 from .fees import RATE_PLACES, FeeSchedule, sehk_charges_on
@@ -53,9 +54,9 @@ def _plan(call_id: int, actor: str) -> ForcedSale | None:
     """Plan the least-cost sale that brings one overdue call's account to the policy's target.
 
     Returns None when there is nothing to plan: a sweep beside this one was here first, a deviation holds the
-    sale back, the call was met in the meantime, no asset may be sold at present (stale or suspended: the call
-    stays overdue and an event says why), an earlier sale still has to settle, or nothing is left at all, which
-    books the shortfall.
+    sale back, the demand has not left yet (I12), the call was met in the meantime, no asset may be sold at
+    present (stale or suspended: the call stays overdue and an event says why), an earlier sale still has to
+    settle, or nothing is left at all, which books the shortfall.
     """
     facility = (
         Facility.objects.select_for_update(of=("self",), no_key=True)
@@ -65,6 +66,8 @@ def _plan(call_id: int, actor: str) -> ForcedSale | None:
     call = MarginCall.objects.select_for_update(no_key=True).get(pk=call_id)
     call.facility = facility
     if call.status != MarginCall.Status.OVERDUE or is_held_back(call):
+        return None
+    if not call.is_immediate and not was_handed_over(call):
         return None
     assessment = assess(facility)
     if assessment.level not in (Level.CALL, Level.IMMEDIATE):

@@ -22,7 +22,8 @@ from margin.api.events import EventFeedView
 from margin.caps import propose_cap
 from margin.decisions import propose_decision
 from margin.groups import open_group
-from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall
+from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall, Notice
+from margin.notices.outbox import tell
 from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
@@ -98,6 +99,12 @@ def deviation_from(call: MarginCall) -> CallDecision:
     )
 
 
+def notice_of(call: MarginCall) -> Notice:
+    """A reminder to Ms Chan, who has given an e-mail address since."""
+    call.facility.client.email = "chan@example.com"
+    return Notice.objects.first() or tell(call, "reminder")[0]
+
+
 def coins_held(house: House) -> Hold:
     """Some of Ms Chan's bitcoin, set aside by a person."""
     book = house.world.broker.book
@@ -128,6 +135,7 @@ def addressed(path: str, house: House) -> str:
         "hold-groups": coins_held(house).pk,
         "margin-policies": house.world.broker.marginpolicy_set.get().pk,
         "firms": "HARBOUR",
+        "notices": notice_of(call).pk,
         "call-decisions": deviation_from(call).pk,
         "collateral-caps": cap_of(house.world.broker).pk,
     }
@@ -160,7 +168,9 @@ def assert_unknown(response: Any, address: str) -> None:
 
 def test_lists_show_ones_own_rows_only(house: House):
     coins_held(house)
-    deviation_from(with_a_planned_sale(house).call)
+    call = with_a_planned_sale(house).call
+    deviation_from(call)
+    notice_of(call)
     sealed()
     assert limit_of_the_loan().pk
     assert closing_of_march().pk
