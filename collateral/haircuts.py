@@ -26,7 +26,7 @@ from .checks import exact_for, read_fraction
 from .effective import approve_effective, refuse_retroactive
 from .models import EligibleAsset, EntityType, HaircutTier, LendingHaircut, Product
 from .models.haircut import VIRTUAL_ASSET_HAIRCUT_FLOOR
-from .tables import LineError, read_lines
+from .tables import LineError, read_day, read_lines
 from .tiers import check_tiers, kept_tiers, read_tiers
 
 TOPIC = "collateral.haircut"
@@ -178,7 +178,7 @@ def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) ->
             proposals[line] = propose_haircut(
                 asset=row["asset"],
                 haircut=row["haircut"],
-                valid_from=_day(row["valid_from"]),
+                valid_from=read_day(row["valid_from"]),
                 entity_type=row.get("entity_type") or EntityType.LICENSED_CORPORATION,
                 product=row.get("product") or Product.MARGIN_LOAN,
                 tiers=read_tiers(row.get("tiers", "")),
@@ -188,17 +188,6 @@ def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) ->
         except Refusal as refusal:
             errors.append(LineError.of(line, refusal))
     return HaircutImport(proposals, tuple(errors))
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid(
-            _("%(text)s is no date; write 2026-02-11.") % {"text": text},
-            field="valid_from",
-            code="NOT_A_DATE",
-        ) from error
 
 
 def _same_key(haircut: LendingHaircut) -> QuerySet[LendingHaircut]:

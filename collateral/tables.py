@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TextIO
 
 from django.utils.translation import gettext as _
@@ -57,6 +58,18 @@ def _lines(
         if any("\0" in str(cell) for cell in row.values()):
             raise _not_text()
         yield reader.line_num, {named[name]: (row[name] or "").strip() for name in named}
+
+
+def read_day(text: str) -> date:
+    """Return the day a cell names as 2026-02-11; Invalid (`NOT_A_DATE`) on `valid_from` if it names none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(
+            _("%(text)s is no date; write 2026-02-11.") % {"text": text},
+            field="valid_from",
+            code="NOT_A_DATE",
+        ) from error
 
 
 def _not_text() -> Invalid:

@@ -30,6 +30,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("collateral.Instrument", "candlestick_chart"),
             ("collateral.Price", "attach_money"),
             ("collateral.LendingHaircut", "content_cut"),
+            ("collateral.CapitalHaircut", "account_balance"),
             ("collateral.FxRate", "currency_exchange"),
             ("collateral.PricePolicy", "timer"),
             ("collateral.EligibleAsset", "verified"),

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from collateral.capital import CapitalView, capital_view, deductions_on
 from collateral.caps import Ceiling, limit_of, part_of
 from collateral.tiers import kernel_tiers
 from collateral.valuation import AccountValue, Holding, classify, value_account, value_quantity
 from collateral.valuation import explain as explain_value
+from ledger.core.clock import HONG_KONG
 
 from .caps import kernel_cap
 from .market import NO_MARGIN
@@ -98,6 +100,17 @@ def replay(valuation: Valuation) -> dict[str, Any]:
         "stored": _stored(valuation),
         "replayed": {name: None if figure is None else str(figure) for name, figure in again.items()},
     }
+
+
+def capital_of(valuation: Valuation) -> CapitalView:
+    """Return what a valuation's loan counts for in liquid capital, by the schedule in force on its day (V15)."""
+    lines = _lines(valuation)
+    rows = deductions_on(valuation.valued_at.astimezone(HONG_KONG).date())
+    return capital_view(
+        {line.asset.code: line.market_value for line in lines},
+        {row.asset.code: row.deduction for row in rows.values()},
+        loan=valuation.loan,
+    )
 
 
 def _lines(valuation: Valuation) -> list[ValuationLine]:

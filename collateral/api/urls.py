@@ -1,5 +1,11 @@
 from django.urls import path
 
+from .capital import (
+    ApproveCapitalHaircutView,
+    CapitalHaircutListView,
+    CapitalHaircutView,
+    RejectCapitalHaircutView,
+)
 from .haircuts import ApproveHaircutView, HaircutListView, HaircutView, RejectHaircutView
 from .rates import FxRateListView, LatestFxRateView
 from .views import (
@@ -24,4 +30,8 @@ urlpatterns = [
     path("haircuts/<int:id>", HaircutView.as_view()),
     path("haircuts/<int:id>:approve", ApproveHaircutView.as_view()),
     path("haircuts/<int:id>:reject", RejectHaircutView.as_view()),
+    path("capital-haircuts", CapitalHaircutListView.as_view()),
+    path("capital-haircuts/<int:id>", CapitalHaircutView.as_view()),
+    path("capital-haircuts/<int:id>:approve", ApproveCapitalHaircutView.as_view()),
+    path("capital-haircuts/<int:id>:reject", RejectCapitalHaircutView.as_view()),
 ]

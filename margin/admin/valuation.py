@@ -15,7 +15,7 @@ from unfold.decorators import action, display
 
 from ledger.core.admin import ReadOnlyAdmin
 from ledger.models import Account, Role
-from margin.explain import explain, replay
+from margin.explain import capital_of, explain, replay
 from margin.exposure import BANDS, latest_valuations, within_band
 from margin.models import InterestAccrual, MarginCall, MarginPolicy, Valuation, ValuationLine, ValuationRun
 
@@ -154,7 +154,7 @@ class ValuationAdmin(PanelAdmin, ReadOnlyAdmin):
         call = row.calls.select_related("facility__client").first()
         return Panel(
             tiles=_tiles(row, accounts),
-            tables=(_lines(row, accounts), *_caps(row), *_calls(call), _calculation(row)),
+            tables=(_lines(row, accounts), *_caps(row), *_calls(call), _calculation(row), _capital(row)),
         )
 
 
@@ -277,6 +277,22 @@ def _caps(valuation: Valuation) -> list[Table]:
         for each in bound
     ]
     return [Table(_("Caps that bound"), columns, rows)]
+
+
+def _capital(valuation: Valuation) -> Table:
+    """The other schedule: what each line counts for, and what the loan costs the firm in capital."""
+    view = capital_of(valuation)
+    rows: list[list[object]] = [[code, money(value)] for code, value in view.counted.items()]
+    rows += [
+        [_("Receivable that counts"), money(view.includable)],
+        [_("Cost to liquid capital"), money(view.cost)],
+    ]
+    return Table(
+        _("What it counts for in liquid capital"),
+        (Column(_("Asset")), Column(_("Counted in liquid capital"), is_number=True)),
+        rows,
+        note=_("Capital haircut and margin haircut are separate schedules."),
+    )
 
 
 def _calls(call: MarginCall | None) -> list[Table]:
