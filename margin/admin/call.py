@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -23,6 +23,7 @@ from ledger.core.errors import Refusal
 from margin.acknowledgements import CHANNELS, acknowledge
 from margin.cures import cures
 from margin.models import ForcedSale, MarginCall
+from margin.register import csv_response
 
 from .decision import decisions_table
 from .movements import actor
@@ -88,6 +89,7 @@ class AcknowledgeForm(BaseDialogForm):
 @admin.register(MarginCall)
 class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
     actions_detail = ("acknowledge_call", "propose_decision")
+    actions_list = ("download_register",)
     broker_path = "facility__client__broker"
     list_display = ("reference_link", "client", "state", "amount_called", "due_at", "countdown")
     list_display_links = ("reference_link",)
@@ -176,6 +178,12 @@ class MarginCallAdmin(PanelAdmin, ReadOnlyAdmin):
             done=_("Acknowledged."),
             then=self.change_url(object_id),
         )
+
+    @action(
+        description=_("Download the register"), url_path="register", icon="download", permissions=["view"]
+    )
+    def download_register(self, request: HttpRequest) -> StreamingHttpResponse:
+        return csv_response(self.get_queryset(request))
 
     @action(description=_("Propose a decision"), url_path="decide", icon="gavel", permissions=["propose"])
     def propose_decision(self, request: HttpRequest, object_id: str) -> HttpResponse:

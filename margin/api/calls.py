@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from ledger.core.api.fields import money_field, quantity_field
+from ledger.core.api.fields import StrictDateField, money_field, quantity_field
+from ledger.core.api.requests import refuse_parameter
 from ledger.core.api.views import Detail, Listing
+from ledger.core.clock import HONG_KONG
 from margin.cures import cures
 from margin.explain import explain
 from margin.models import Broker, MarginCall
+from margin.register import csv_response
 
 from .valuation_serializers import ExplanationSerializer
 from .valuations import Reading
@@ -140,3 +147,44 @@ class CallCuresView(Reading, _Calls):
     @staticmethod
     def read(call: MarginCall) -> dict[str, Any]:
         return cures(call)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="getMarginCallRegister",
+        tags=TAGS,
+        parameters=[
+            OpenApiParameter("issued_from", OpenApiTypes.DATE, description=_("First day, Hong Kong time.")),
+            OpenApiParameter("issued_to", OpenApiTypes.DATE, description=_("Last day, Hong Kong time.")),
+        ],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+)
+class CallRegisterView(_Calls):
+    """The register of margin calls as CSV: basis, prices, notices, answers, decisions, sales or why not."""
+
+    pagination_class = None
+
+    def known_parameters(self, method: str) -> frozenset[str]:
+        return super().known_parameters(method) | {"issued_from", "issued_to"}
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> StreamingHttpResponse:
+        calls = self.get_queryset()
+        if first := _day(request, "issued_from"):
+            calls = calls.filter(issued_at__gte=datetime.combine(first, time.min, tzinfo=HONG_KONG))
+        if last := _day(request, "issued_to"):
+            calls = calls.filter(
+                issued_at__lt=datetime.combine(last + timedelta(days=1), time.min, tzinfo=HONG_KONG)
+            )
+        return csv_response(calls)
+
+
+def _day(request: Request, name: str) -> date | None:
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    try:
+        day: date = StrictDateField().to_internal_value(given)
+    except serializers.ValidationError as error:
+        raise refuse_parameter(name, "".join(str(part) for part in error.detail), "not_a_date") from error
+    return day

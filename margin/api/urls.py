@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .calls import CallCuresView, MarginCallExplainView, MarginCallListView, MarginCallView
+from .calls import CallCuresView, CallRegisterView, MarginCallExplainView, MarginCallListView, MarginCallView
 from .caps import (
     ApproveCapView,
     CapListView,
@@ -70,6 +70,7 @@ urlpatterns = [
     path("margin-calls", MarginCallListView.as_view()),
     path("margin-calls/<int:id>", MarginCallView.as_view()),
     path("margin-calls/<int:id>/explain", MarginCallExplainView.as_view()),
+    path("margin-call-register.csv", CallRegisterView.as_view()),
     path("margin-calls/<int:id>/cures", CallCuresView.as_view()),
     path("margin-calls/<int:id>:acknowledge", AcknowledgeCallView.as_view()),
     path("margin-calls/<int:id>:decide", ProposeDecisionView.as_view()),

@@ -176,7 +176,8 @@ def test_lists_show_ones_own_rows_only(house: House):
     assert closing_of_march().pk
     assert cap_of(house.world.broker).pk
     peak = system_of(peak_brokerage())
-    for path, _view in ((path, view) for path, view in MANY if hasattr(view, "get")):
+    lists = ((path, view) for path, view in MANY if hasattr(view, "get") and not path.endswith(".csv"))
+    for path, _view in lists:
         theirs = peak.get(path).json()["results"]
         assert [row for row in theirs if row.get("broker") != "PEAK"] == [], path
         assert house.system.get(path).json()["results"] != [], path
