@@ -269,14 +269,14 @@ class _Firm:
             if not seller.lots.is_cured(seller.counts)
         )
         cost = sum((leg.charges for leg in legs), Decimal("0.00"))
-        # Any prices give a floor, none at all included; the higher of the two counts.
-        bound = None if uncured else from_atoms(max(self._bound(shares.prices), self._bound({})), 2)
         a_lot_each = sum(
             self.lots[index].charges(1)
             for seller in self.sellers
             for index, number in enumerate(seller.counts)
             if number
         )
+        within = to_atoms(cost, 2) - a_lot_each
+        bound = None if uncured else from_atoms(max(self._best_bound(shares.prices, within), 0), 2)
         return FirmPlan(
             legs=tuple(legs),
             blocks=self._blocks(shares),
@@ -298,6 +298,23 @@ class _Firm:
                 total = sum((quantity for _, quantity in split), ZERO)
                 blocks.append(Block(asset.code, total, index in shares.prices, split))
         return tuple(blocks)
+
+    def _best_bound(self, found: Mapping[int, int], enough: int) -> int:
+        """Return the highest floor in cents of a few prices, and stop at one of `enough`.
+
+        Any prices give a floor. Those found in turn are often too high together, so each is tried at none and at half.
+        """
+        prices = dict(found)
+        climbed, free = self._bound(prices), self._bound({})
+        for index in sorted(found, reverse=True):
+            for part in (0, found[index] // 2):
+                if max(climbed, free) >= enough:
+                    break
+                trial = prices | {index: part}
+                bound = self._bound(trial)
+                if bound > climbed:
+                    climbed, prices = bound, trial
+        return max(climbed, free)
 
     def _bound(self, scarcity: Mapping[int, int]) -> int:
         """Return the cost in cents that no plan within the caps goes below, by the prices of what is scarce.
