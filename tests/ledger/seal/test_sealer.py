@@ -217,6 +217,8 @@ def test_the_clock_seals_unless_somebody_is_at_it(book: Book) -> None:
     with other.cursor() as at_work:
         at_work.execute("SELECT pg_advisory_lock(hashtextextended('ledger_seal', 0))")
         assert tasks.seal_books() == 0
+        # A connection that is closed lets go only when its server process has ended.
+        at_work.execute("SELECT pg_advisory_unlock(hashtextextended('ledger_seal', 0))")
     other.close()
 
     assert tasks.seal_books() == 1
