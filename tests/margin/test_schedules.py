@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from collateral.haircuts import approve_haircut, propose_haircut
-from collateral.models import HaircutTier
+from collateral.models import HaircutTier, Instrument
 from collateral.valuation import Holding, Tier
 from margin.explain import explain, replay
 from margin.sales.planner import plan_sale
@@ -66,3 +66,18 @@ def test_a_sale_out_of_the_top_slice_stops_at_the_least_that_cures():
     # Lent are 280,000 + 23,600; of the 96,400 short a dollar of the top slice cures 0.998 - 0.1.
     assert leg.quantity == D("0.17203473")
     assert plan.deficiency_after == D("0.00")
+
+
+@pytest.mark.django_db
+def test_a_suspended_share_carries_no_margin_value_and_replays_so_after_it_trades_again():
+    world, _chan = v01()
+    tencent = Instrument.objects.filter(code="00700")
+    with at("2026-04-02 16:30"):
+        tencent.update(status=Instrument.Status.SUSPENDED)
+        valuation = run_valuation(broker=world.broker).valuations.get()
+        tencent.update(status=Instrument.Status.LISTED)
+
+    line = valuation.lines.get(asset__code="00700")
+    assert (line.market_value, line.margin_value, line.haircut) == (D("615000.00"), D("0.00"), None)
+    assert valuation.margin_value == D("551040.00") + D("444600.00")
+    assert replay(valuation)["is_equal"]
