@@ -132,7 +132,7 @@ def _entry(call: MarginCall, prices: str, events: list[Event]) -> dict[str, str]
         "prices_used": prices,
         "notices": "; ".join(
             f"{n.kind} by {n.channel} to {n.recipient}: {n.status} {_moment(n.sent_at or n.created_at)}"
-            for n in sorted(call.notices.all(), key=lambda notice: notice.pk)  # type: ignore[attr-defined]
+            for n in sorted(call.notices.all(), key=lambda notice: notice.pk)
         ),
         "acknowledged_at": _moment(call.acknowledged_at),
         "acknowledged_by": call.acknowledged_by,
