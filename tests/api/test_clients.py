@@ -30,6 +30,8 @@ def test_a_client_is_opened_and_read_back(firm: Caller):
         "kind": "individual",
         "language": "zh-hant",
         "email": "chan@example.com",
+        "mobile": "",
+        "group": None,
         "opened_on": "2026-04-02",
         "credit_review_due_on": "2027-04-02",
         "va_financing_from": None,
