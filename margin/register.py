@@ -7,8 +7,6 @@ but for what has happened since.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,7 +16,7 @@ from typing import Final
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from ledger.core import clock
+from ledger.core import clock, csv_files
 from ledger.core.clock import HONG_KONG
 from ledger.core.decimals import plain
 from ledger.core.models import Event
@@ -59,8 +57,6 @@ COLUMNS: Final = (
     "closed_at",
     "follow_up",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_BYTE_ORDER_MARK: Final = "\ufeff"
 # An overdue call without a sale and without a reason is the gap that regulators fine.
 UNDOCUMENTED: Final = "UNDOCUMENTED"
 NOT_DUE: Final = "not due for sale"
@@ -84,22 +80,13 @@ def entries(calls: QuerySet[MarginCall]) -> Iterator[dict[str, str]]:
 
 def csv_response(calls: QuerySet[MarginCall]) -> StreamingHttpResponse:
     """The register as CSV in UTF-8, sent as it is read; no cell of it is taken for a formula."""
-    response = StreamingHttpResponse(_lines(entries(calls)), content_type="text/csv; charset=utf-8")
-    name = f"margin-calls-{clock.today()}.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return csv_files.response(f"margin-calls-{clock.today()}.csv", _lines(entries(calls)))
 
 
 def _lines(rows: Iterable[dict[str, str]]) -> Iterator[str]:
-    yield _BYTE_ORDER_MARK + _line(COLUMNS)
+    yield csv_files.BYTE_ORDER_MARK + csv_files.line(COLUMNS)
     for row in rows:
-        yield _line([_harmless(row[column]) for column in COLUMNS])
-
-
-def _line(cells: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
+        yield csv_files.line(csv_files.harmless(row[column]) for column in COLUMNS)
 
 
 def _entry(call: MarginCall, prices: str, events: list[Event]) -> dict[str, str]:
@@ -233,7 +220,3 @@ def _not_sold_because(call: MarginCall, events: Sequence[Event]) -> str:
 
 def _moment(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(HONG_KONG).isoformat(timespec="seconds")
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
