@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -112,4 +113,34 @@ def raw_entries(*rows: tuple[object, ...]) -> None:
         "INSERT INTO ledger_entry (journal_id, position, account_id, amount_atoms, balance_atoms, version)"
         f" VALUES {marks}",
         *values,
+    )
+
+
+def raw_post(
+    book: Book,
+    accounts: Sequence[int],
+    amounts: Sequence[str],
+    *,
+    moved: str | Sequence[str] | None = None,
+    turns: str | None = None,
+    function: str = "ledger_post(true, ",
+) -> list[tuple[Any, ...]]:
+    """Call a posting function by hand with one journal whose entries lie on `accounts`, each moved once."""
+    count = len(accounts)
+    return sql(
+        f"SELECT * FROM {function}%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY[%s],"
+        " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['transfer'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
+        " ARRAY[%s]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], %s::integer[],"
+        " %s::smallint[], %s::bigint[], %s::text[]::numeric[], %s::text[]::numeric[], %s::integer[])",
+        book.pk,
+        str(uuid7()),
+        f"raw:{uuid7()}",
+        DAY,
+        count,
+        [1] * count,
+        list(range(1, count + 1)),
+        list(accounts),
+        list(amounts),
+        list(amounts) if moved is None else moved,
+        [1] * count if turns is None else turns,
     )

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import count
 from uuid import UUID
 
 import pytest
@@ -16,7 +15,6 @@ from django.db import Error, connection, transaction
 
 from ledger import audit, posting
 from ledger.core.errors import Refusal
-from ledger.core.ids import uuid7
 from ledger.models import Account, Book, Entry
 from ledger.posting import JournalRequest, Leg
 
@@ -31,6 +29,7 @@ from .books import (
     pledged,
     raw_entries,
     raw_journal,
+    raw_post,
     sql,
     without_law,
 )
@@ -38,7 +37,6 @@ from .books import (
 pytestmark = pytest.mark.django_db
 CHAN = "H0001"
 HELD = 10**18
-NUMBERS = count()
 # A value that has no form in Python is refused there; whatever reaches the database is refused by it.
 REFUSALS = (Refusal, Error, ValidationError)
 
@@ -170,23 +168,7 @@ def _after(standing: int, amount: str) -> str:
 
 
 def _call(function: str, vault: Vault, debit: str, credit: str) -> list[tuple[object, ...]]:
-    return sql(
-        f"SELECT * FROM {function}%s, now(), 1, 1, ARRAY[%s]::uuid[], ARRAY[%s],"
-        " ARRAY['\\x00'::bytea], ARRAY['psql'], ARRAY['pledge'], ARRAY[%s]::date[], ARRAY[''], ARRAY[''],"
-        " ARRAY[2]::smallint[], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY[1, 1],"
-        " ARRAY[1, 2]::smallint[], ARRAY[%s, %s]::bigint[], ARRAY[%s, %s]::text[]::numeric[]::atoms[],"
-        " ARRAY[%s, %s]::text[]::numeric[], ARRAY[1, 1])",
-        vault.book.pk,
-        str(uuid7()),
-        f"raw{next(NUMBERS)}",
-        DAY,
-        vault.custody,
-        vault.chan,
-        debit,
-        credit,
-        debit,
-        credit,
-    )
+    return raw_post(vault.book, [vault.custody, vault.chan], [debit, credit], function=function)
 
 
 def _copy(table: str, vault: Vault, debit: str, credit: str) -> None:
