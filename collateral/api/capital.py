@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.generics import get_object_or_404
 
 from collateral import capital
 from collateral.models import CapitalHaircut
@@ -21,7 +19,7 @@ from ledger.core.api.fields import (
     TextField,
     rate_field,
 )
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing, SharedView
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing, SharedView
 
 from .fields import MomentField
 from .serializers import RejectHaircutSerializer
@@ -88,13 +86,8 @@ class CapitalHaircutView(Detail, _CapitalHaircuts):
     """One capital haircut or proposal."""
 
 
-class _Decision(Commanding, _CapitalHaircuts):
-    success_status = HTTPStatus.OK
+class _Decision(Deciding, _CapitalHaircuts):
     staff_permissions = {"POST": "collateral.change_capitalhaircut"}
-
-    def locate(self) -> CapitalHaircut:
-        proposal: CapitalHaircut = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveCapitalHaircut", tags=TAGS))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework.generics import get_object_or_404
 
 from collateral import haircuts
 from collateral.models import EntityType, LendingHaircut, Product
 from ledger.core.api.fields import EmptyCommandSerializer
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing, SharedView
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing, SharedView
 from ledger.core.models import FourEyes
 
 from .serializers import HaircutSerializer, ProposeHaircutSerializer, RejectHaircutSerializer
@@ -61,13 +59,8 @@ class HaircutView(Detail, _Haircuts):
     """One haircut or proposal."""
 
 
-class _Decision(Commanding, _Haircuts):
-    success_status = HTTPStatus.OK
+class _Decision(Deciding, _Haircuts):
     staff_permissions = {"POST": "collateral.change_lendinghaircut"}
-
-    def locate(self) -> LendingHaircut:
-        proposal: LendingHaircut = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveHaircut", tags=TAGS))

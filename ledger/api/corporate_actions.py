@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, Final
 
 import django_filters
@@ -15,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledger.core.api.fields import EmptyCommandSerializer
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing, SharedView
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing, SharedView
 from ledger.core.errors import Conflict
 from ledger.core.models import FourEyes
 from ledger.corporate_actions import actions, proposals
@@ -77,13 +76,8 @@ class CorporateActionView(Detail, _Actions):
     """One corporate action with its terms, its decision and its stage."""
 
 
-class _Decision(Commanding, _Actions):
-    success_status = HTTPStatus.OK
+class _Decision(Deciding, _Actions):
     staff_permissions = {"POST": "ledger.change_corporateaction"}
-
-    def locate(self) -> CorporateAction:
-        proposal: CorporateAction = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveCorporateAction", tags=TAGS))

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import serializers
-from rest_framework.generics import get_object_or_404
 
 from ledger.core.api.fields import (
     CommandSerializer,
@@ -19,7 +18,7 @@ from ledger.core.api.fields import (
     money_field,
     rate_field,
 )
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing
 from margin import caps, groups
 from margin.models import Broker, Client, ClientGroup, CollateralCap
 
@@ -123,13 +122,8 @@ class CapView(Detail, _Caps):
     """One cap or proposal."""
 
 
-class _Decision(Commanding, _Caps):
-    success_status = HTTPStatus.OK
+class _Decision(Deciding, _Caps):
     staff_permissions = {"POST": "margin.change_collateralcap"}
-
-    def locate(self) -> CollateralCap:
-        proposal: CollateralCap = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveCollateralCap", tags=CAPS))

@@ -20,7 +20,7 @@ from ledger.core.api.fields import (
     money_field,
 )
 from ledger.core.api.filters import IdFilter
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing
 from ledger.core.models import FourEyes
 from margin import decisions
 from margin.acknowledgements import CHANNEL_CHOICES, acknowledge
@@ -137,13 +137,8 @@ class ProposeDecisionView(DecidedByPeople, Commanding, _Calls):
         return decisions.propose_decision(call=target, maker=self.person, **values)
 
 
-class _Deciding(Commanding, _Decisions):
-    success_status = HTTPStatus.OK
+class _Deciding(Deciding, _Decisions):
     staff_permissions = {"POST": "margin.change_calldecision"}
-
-    def locate(self) -> CallDecision:
-        proposal: CallDecision = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveCallDecision", tags=TAGS))

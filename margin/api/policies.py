@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,7 +15,6 @@ from drf_spectacular.utils import (
 )
 from moneyed import Money
 from rest_framework import serializers
-from rest_framework.generics import get_object_or_404
 
 from ledger.core.api.fields import (
     CommandSerializer,
@@ -26,7 +24,7 @@ from ledger.core.api.fields import (
     money_field,
     rate_field,
 )
-from ledger.core.api.views import Commanding, DecidedByPeople, Detail, Listing
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing
 from margin import golive, policies
 from margin.clients import BASE_CURRENCY
 from margin.models import Broker, CallDeadline, MarginPolicy
@@ -195,13 +193,8 @@ class MarginPolicyView(Detail, _Policies):
     """One margin policy or proposal, with its deadlines."""
 
 
-class _Decision(Commanding, _Policies):
-    success_status = HTTPStatus.OK
+class _Decision(Deciding, _Policies):
     staff_permissions = {"POST": "margin.change_marginpolicy"}
-
-    def locate(self) -> MarginPolicy:
-        proposal: MarginPolicy = get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
-        return proposal
 
 
 @extend_schema_view(post=extend_schema(operation_id="approveMarginPolicy", tags=TAGS))

@@ -214,6 +214,15 @@ class Commanding(ApiView):
         raise TypeError(f"{type(self).__name__} does not say how it is carried out")
 
 
+class Deciding(Commanding):
+    """`POST` a decision on a proposal that is there already: of the rows the caller may see, the one the path names."""
+
+    success_status = HTTPStatus.OK
+
+    def locate(self) -> Any:
+        return get_object_or_404(self.get_queryset(), pk=self.kwargs["id"])
+
+
 class Asking(ApiView):
     """`POST` a question whose body is too long for an address.
 
