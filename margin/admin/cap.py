@@ -23,6 +23,10 @@ from .show import money, percent
 @admin.register(CollateralCap)
 class CollateralCapAdmin(DecisionShown):
     topic = caps.TOPIC
+    nothing_yet = _(
+        "Without a cap, what is lent against one asset is bounded by its haircut alone. "
+        "Propose one; a second person puts it in force."
+    )
     list_display = (
         "broker",
         "scope",
@@ -87,6 +91,10 @@ class MembersInline(ReadOnlyInline):
 
 @admin.register(ClientGroup)
 class ClientGroupAdmin(BrokerScope):
+    nothing_yet = _(
+        "Clients who are one risk are put in a group, and group caps "
+        "take them together. Open one, then choose it on its clients' pages."
+    )
     list_display = ("name", "broker")
     list_select_related = ("broker",)
     search_fields = ("name",)

@@ -38,6 +38,10 @@ def notice_badge(notice: Notice) -> SafeString:
 @admin.register(Notice)
 class NoticeAdmin(PanelAdmin, ReadOnlyAdmin):
     broker_path = "call__facility__client__broker"
+    nothing_yet = _(
+        "A notice is written with a call, for each way in which its client can be reached: "
+        "give clients an e-mail or a mobile number, or the firm a webhook."
+    )
     list_display = ("created_at", "kind", "client", "channel", "state", "sent_at", "delivered_at", "attempts")
     list_filter = ("status", "kind", "channel", ("escalated_at", admin.EmptyFieldListFilter))
     list_select_related = ("call__facility__client",)

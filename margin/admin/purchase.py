@@ -22,6 +22,7 @@ from .words import STOPS, word
 @admin.register(PurchaseCheck)
 class PurchaseCheckAdmin(BrokerScope, ReadOnlyAdmin):
     broker_path = "facility__client__broker"
+    nothing_yet = _("An order system asks here before it buys on credit, and each answer is kept.")
     list_display = ("checked_at", "client", "asset", "units", "cost", "answer", "why", "before", "after")
     list_filter = ("is_allowed", "reason_code")
     list_select_related = ("facility__client", "asset")
