@@ -24,7 +24,8 @@ from ledger.models import Asset
 
 from .checks import exact_for, read_fraction
 from .effective import approve_effective, refuse_retroactive
-from .models import EligibleAsset, EntityType, HaircutTier, LendingHaircut, Product
+from .eligibility import may_have_haircut
+from .models import EntityType, HaircutTier, LendingHaircut, Product
 from .models.haircut import VIRTUAL_ASSET_HAIRCUT_FLOOR
 from .tables import LineError, read_day, read_lines
 from .tiers import check_tiers, kept_tiers, read_tiers
@@ -43,13 +44,13 @@ def validate_haircut(
     """Return the asset and its haircut as an exact fraction, or raise Invalid.
 
     `asset` may be a code. Codes in the order of the SQL law: `OUT_OF_RANGE` (not from 0 to 1, NaN and 60 for
-    60% among them), `INELIGIBLE_ASSET` (unknown, or no security and not on the list of the kind of firm and
-    product), `BELOW_FLOOR` (a virtual asset under 0.60, 26EC5), `INEXACT` (more than eight decimals); what is
-    no number at all is `INEXACT` too.
+    60% among them), `INELIGIBLE_ASSET` (unknown, or of no use for the product by :mod:`collateral.eligibility`),
+    `BELOW_FLOOR` (a virtual asset under 0.60, 26EC5), `INEXACT` (more than eight decimals); what is no number at
+    all is `INEXACT` too.
     """
     number = read_fraction(haircut)
     pledged = asset if isinstance(asset, Asset) else Asset.objects.filter(code=asset).first()
-    if pledged is None or not _is_eligible(pledged, entity_type, product):
+    if pledged is None or not may_have_haircut(pledged, entity_type=entity_type, product=product):
         raise Invalid(
             _("%(asset)s may not secure this product of this kind of firm.") % {"asset": asset},
             field="asset",
@@ -193,13 +194,4 @@ def import_haircuts(file: TextIO | Iterable[str], *, maker: AbstractBaseUser) ->
 def _same_key(haircut: LendingHaircut) -> QuerySet[LendingHaircut]:
     return LendingHaircut.objects.filter(
         entity_type=haircut.entity_type, product=haircut.product, asset=haircut.asset
-    )
-
-
-def _is_eligible(asset: Asset, entity_type: str, product: str) -> bool:
-    if entity_type not in EntityType.values or product not in Product.values:
-        return False
-    return (
-        asset.kind == Asset.Kind.SECURITY
-        or EligibleAsset.objects.filter(entity_type=entity_type, product=product, asset=asset).exists()
     )

@@ -1,4 +1,4 @@
-"""Reference data that every installation stands on: currencies, Bitcoin and Ether, and what is eligible."""
+"""Reference data that every installation stands on: currencies, Bitcoin and Ether."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 from ledger.models import Asset
 
-from .models import EligibleAsset, EntityType, Instrument, Product
+from .models import Instrument
 
 CURRENCIES = (("HKD", "Hong Kong dollar"), ("USD", "US dollar"), ("CNY", "Renminbi"))
 
-# Codes of the Digital Token Identifier Foundation (ISO 24165).
+# Codes of the Digital Token Identifier Foundation (ISO 24165), by which the rules know them.
 VIRTUAL_ASSETS = (("BTC", "Bitcoin", 8, "4H95J0R2X"), ("ETH", "Ether", 18, "X9J9K872S"))
 
 
 def load_reference_data(**_signal: Any) -> None:
-    """Create the currencies, BTC, ETH and their eligibility where missing; changes nothing that exists."""
+    """Create the currencies, BTC and ETH where missing; changes nothing that exists."""
     for code, name in CURRENCIES:
         Asset.objects.get_or_create(
             code=code,
@@ -47,8 +47,4 @@ def load_reference_data(**_signal: Any) -> None:
                 "category": "Virtual asset",
                 "trading_currency": "USD",
             },
-        )
-        # 26EC5: a licensed corporation lends against BTC and ETH only.
-        EligibleAsset.objects.get_or_create(
-            entity_type=EntityType.LICENSED_CORPORATION, product=Product.MARGIN_LOAN, asset=asset
         )

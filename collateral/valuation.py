@@ -59,8 +59,9 @@ class Holding:
     `quantity` in units, `price` in quote currency per unit, `fx_rate` in base per quote currency (bid).
     `haircut` and `fx_haircut` are fractions from 0 to 1. `tiers` rise in both their columns; `haircut` is that
     of the slice below the first. No more than `ceiling` counts as margin value, where a cap binds
-    (:mod:`collateral.caps`). The `_ref` fields name the rows that the figures came from and are only
-    repeated in the explanation. Raises `ValueError` on a value out of range or out of order.
+    (:mod:`collateral.caps`). The `_ref` fields name the rows that the figures came from (`terms_ref` those of
+    :mod:`collateral.terms`) and are only repeated in the explanation. Raises `ValueError` on a value out of range
+    or out of order.
     """
 
     code: str
@@ -75,6 +76,7 @@ class Holding:
     tiers: tuple[Tier, ...] = ()
     ceiling: Decimal | None = None
     ceiling_ref: Hashable = None
+    terms_ref: Hashable = None
 
     def __post_init__(self) -> None:
         for name in ("quantity", "price", "haircut", "fx_rate", "fx_haircut"):
@@ -343,6 +345,7 @@ def _explain_holding(line: HoldingValue) -> Explanation:
         "fx_haircut": _text(holding.fx_haircut),
         "haircut": _text(holding.haircut),
         "haircut_ref": _reference(holding.haircut_ref),
+        "terms_ref": _reference(holding.terms_ref),
         "margin_ratio": _text(line.margin_ratio),
         "slices": [_explain_slice(part) for part in slices_of(holding, line.market_value)],
         "margin_value_unrounded": _text(_margin_value_unrounded(holding, line.market_value)),

@@ -33,7 +33,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("collateral.CapitalHaircut", "account_balance"),
             ("collateral.FxRate", "currency_exchange"),
             ("collateral.PricePolicy", "timer"),
-            ("collateral.EligibleAsset", "verified"),
+            ("collateral.Eligibility", "verified"),
         ),
     ),
     (

@@ -1,4 +1,4 @@
-"""Calls that can be seen coming: a haircut that rises on the next business day, at today's prices.
+"""Calls that can be seen coming: a haircut that rises or an asset excluded on the next business day, at today's prices.
 
 An expected call demands nothing and stops nothing; it is issued when the account falls short, and lapses
 when it no longer would.
@@ -11,11 +11,12 @@ from datetime import date
 from django.db import transaction
 from moneyed import Money
 
-from collateral.models import LendingHaircut, Product
+from collateral.models import Eligibility, LendingHaircut, Product
 from ledger.core import clock
 from ledger.core.calendars import STATUTORY, get_calendar
 from ledger.core.decimals import ZERO, plain
 from ledger.core.events import SYSTEM, record_event
+from ledger.core.models import FourEyes
 
 from .calls import BREACHED, lock_facility, next_number, open_call
 from .due_times import due_time, first_version
@@ -35,7 +36,7 @@ def expect_calls(*, broker: Broker, actor: str = SYSTEM) -> list[MarginCall]:
     expected = MarginCall.objects.filter(facility__client__broker=broker, status=MarginCall.Status.EXPECTED)
     waiting = set(expected.values_list("facility_id", flat=True))
     facilities = Facility.objects.filter(client__broker=broker, closed_on__isnull=True)
-    if not _haircuts_change(broker, today, on):
+    if not _terms_change(broker, today, on):
         facilities = facilities.filter(pk__in=waiting)
     seen = forecast(
         broker, list(facilities.select_related("client__broker__book").order_by("pk")), haircuts_on=on
@@ -51,14 +52,18 @@ def expect_calls(*, broker: Broker, actor: str = SYSTEM) -> list[MarginCall]:
     return [call for call in found if call is not None]
 
 
-def _haircuts_change(broker: Broker, today: date, on: date) -> bool:
-    return LendingHaircut.objects.filter(
-        approval=LendingHaircut.Approval.APPROVED,
-        entity_type=broker.entity_type,
-        product=Product.MARGIN_LOAN,
-        valid_from__gt=today,
-        valid_from__lte=on,
-    ).exists()
+def _terms_change(broker: Broker, today: date, on: date) -> bool:
+    """Say whether a haircut or a decision of eligibility comes into force by a day."""
+    return any(
+        model.objects.filter(
+            approval=FourEyes.Approval.APPROVED,
+            entity_type=broker.entity_type,
+            product=Product.MARGIN_LOAN,
+            valid_from__gt=today,
+            valid_from__lte=on,
+        ).exists()
+        for model in (LendingHaircut, Eligibility)
+    )
 
 
 def _is_short(assessment: Assessment) -> bool:

@@ -12,13 +12,14 @@ from typing import Any
 
 from collateral.capital import CapitalView, capital_view, deductions_on
 from collateral.caps import Ceiling, limit_of, part_of
+from collateral.models import TermSheetLine
+from collateral.terms import NO_MARGIN, PLAIN, kept_terms, under_terms
 from collateral.tiers import kernel_tiers
 from collateral.valuation import AccountValue, Holding, classify, value_account, value_quantity
 from collateral.valuation import explain as explain_value
 from ledger.core.clock import HONG_KONG
 
 from .caps import kernel_cap
-from .market import NO_MARGIN
 from .models import Valuation, ValuationCap, ValuationLine
 from .valuations import debts_of, under_ceilings
 
@@ -27,7 +28,7 @@ ONE = Decimal(1)
 
 def recompute(valuation: Valuation) -> AccountValue:
     """Value the account again from the rows the valuation names."""
-    holdings = [_holding(line) for line in _lines(valuation)]
+    holdings = _holdings(valuation)
     return value_account(
         under_ceilings(holdings, _ceilings(valuation, holdings)),
         debts_of(valuation.principal, valuation.interest),
@@ -44,6 +45,7 @@ def explain(valuation: Valuation) -> dict[str, Any]:
     """
     value = recompute(valuation)
     policy = valuation.policy
+    terms = terms_of(valuation)
     return {
         "valuation": valuation.pk,
         "valued_at": valuation.valued_at.isoformat(),
@@ -56,7 +58,7 @@ def explain(valuation: Valuation) -> dict[str, Any]:
             "immediate_utilisation": str(policy.immediate_utilisation),
         },
         "stored": _stored(valuation),
-        "inputs": [_inputs(line) for line in _lines(valuation)],
+        "inputs": [_inputs(line, terms.get(line.asset_id)) for line in _lines(valuation)],
         "caps": [_cap(bound) for bound in _caps(valuation)],
         "calculation": explain_value(value),
     }
@@ -125,7 +127,7 @@ def _caps(valuation: Valuation) -> list[ValuationCap]:
 def _ceilings(valuation: Valuation, holdings: Iterable[Holding] | None = None) -> list[Ceiling]:
     """Work out again what each cap left of an asset, from its row and the sums of its scope."""
     if holdings is None:
-        holdings = [_holding(line) for line in _lines(valuation)]
+        holdings = _holdings(valuation)
     worth = {holding.code: value_quantity(holding, holding.quantity)[1] for holding in holdings}
     found = []
     for bound in _caps(valuation):
@@ -149,6 +151,27 @@ def _cap(bound: ValuationCap) -> dict[str, Any]:
         "scope_value": str(bound.scope_value),
         "ceiling": str(bound.ceiling),
     }
+
+
+def terms_of(valuation: Valuation) -> dict[int, TermSheetLine]:
+    """Return the lines of the term sheet that a valuation names, by asset id."""
+    if valuation.term_sheet_id is None:
+        return {}
+    lines = TermSheetLine.objects.filter(sheet=valuation.term_sheet_id).select_related("eligibility")
+    return {line.asset_id: line for line in lines}
+
+
+def _holdings(valuation: Valuation) -> list[Holding]:
+    terms = {asset: kept_terms(line) for asset, line in terms_of(valuation).items()}
+    return [
+        under_terms(_holding(line), terms.get(line.asset_id, PLAIN)) if _is_priced(line) else _holding(line)
+        for line in _lines(valuation)
+    ]
+
+
+def _is_priced(line: ValuationLine) -> bool:
+    """Money and what has no price are not a matter of terms."""
+    return line.price_id is not None
 
 
 def _holding(line: ValuationLine) -> Holding:
@@ -189,7 +212,7 @@ def _stored(valuation: Valuation) -> dict[str, str | None]:
     return {name: None if figure is None else str(figure) for name, figure in figures.items()}
 
 
-def _inputs(line: ValuationLine) -> dict[str, Any]:
+def _inputs(line: ValuationLine, terms: TermSheetLine | None) -> dict[str, Any]:
     return {
         "asset": line.asset.code,
         "price": line.price
@@ -218,5 +241,16 @@ def _inputs(line: ValuationLine) -> dict[str, Any]:
                 {"id": tier.pk, "above": str(tier.above), "haircut": str(tier.haircut)}
                 for tier in line.haircut.tiers.all()
             ],
+        },
+        "terms": terms
+        and {
+            "sheet": terms.sheet_id,
+            "is_eligible": terms.is_eligible,
+            "eligibility": terms.eligibility
+            and {
+                "id": terms.eligibility_id,
+                "is_accepted": terms.eligibility.is_accepted,
+                "valid_from": terms.eligibility.valid_from.isoformat(),
+            },
         },
     }

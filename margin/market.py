@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 
 from collateral.caps import Cap
@@ -12,6 +12,7 @@ from collateral.fx import FxQuote, latest_rate
 from collateral.haircuts import haircuts_on
 from collateral.models import Instrument, LendingHaircut, Product
 from collateral.prices import PriceQuote, PriceState, latest_prices
+from collateral.terms import NO_MARGIN, Terms, terms_on, under_terms
 from collateral.tiers import kernel_tiers
 from collateral.valuation import Holding
 from ledger.core.clock import HONG_KONG
@@ -19,8 +20,6 @@ from ledger.models import Asset
 
 from .caps import caps_on
 from .models import Broker
-
-NO_MARGIN = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class Market:
     rates: dict[str, FxQuote]
     haircuts: dict[int, LendingHaircut]
     caps: tuple[Cap, ...] = ()
+    terms: Terms = field(default_factory=Terms)
 
     @classmethod
     def at_moment(cls, broker: Broker, codes: Collection[str], *, at: datetime, currency: str) -> Market:
@@ -48,6 +48,7 @@ class Market:
         currencies = {quote.currency for quote in quotes.values()} | {
             asset.code for asset in assets.values() if asset.kind == Asset.Kind.FIAT
         }
+        on = at.astimezone(HONG_KONG).date()
         return cls(
             at=at,
             currency=currency,
@@ -55,10 +56,9 @@ class Market:
             assets=assets,
             quotes=quotes,
             rates={code: latest_rate(code, currency, at=at) for code in sorted(currencies)},
-            haircuts=haircuts_on(
-                at.astimezone(HONG_KONG).date(), entity_type=broker.entity_type, product=Product.MARGIN_LOAN
-            ),
-            caps=caps_on(broker, at.astimezone(HONG_KONG).date()),
+            haircuts=haircuts_on(on, entity_type=broker.entity_type, product=Product.MARGIN_LOAN),
+            caps=caps_on(broker, on),
+            terms=lending_terms(broker, assets.values(), on),
         )
 
     def holding(self, code: str, quantity: Decimal, *, counts_virtual_assets: bool) -> Holding:
@@ -74,27 +74,20 @@ class Market:
         haircut = self.haircuts.get(asset.pk)
         is_counted = asset.kind == Asset.Kind.SECURITY or counts_virtual_assets
         is_suspended = self.instruments[code].status != Instrument.Status.LISTED
-        if haircut is None or not is_counted or is_suspended:
-            return Holding(
-                code,
-                quantity,
-                quote.price,
-                NO_MARGIN,
-                rate.bid,
-                price_ref=quote.price_id,
-                fx_ref=rate.rate_id,
-            )
-        return Holding(
+        if not is_counted or is_suspended:
+            haircut = None
+        held = Holding(
             code,
             quantity,
             quote.price,
-            haircut.haircut,
+            haircut.haircut if haircut else NO_MARGIN,
             rate.bid,
             price_ref=quote.price_id,
             fx_ref=rate.rate_id,
-            haircut_ref=haircut.pk,
-            tiers=kernel_tiers(haircut),
+            haircut_ref=haircut.pk if haircut else None,
+            tiers=kernel_tiers(haircut) if haircut else (),
         )
+        return under_terms(held, self.terms.of(code))
 
     def state(self, code: str) -> PriceState:
         """How fresh the price of `code` is; money is always fresh."""
@@ -102,3 +95,8 @@ class Market:
             return PriceState.FRESH
         quote = self.quotes.get(code)
         return quote.state if quote else PriceState.MISSING
+
+
+def lending_terms(broker: Broker, assets: Iterable[Asset], on: date) -> Terms:
+    """Return the terms on which assets secure a firm's margin loans on a day."""
+    return terms_on(on, assets, entity_type=broker.entity_type, product=Product.MARGIN_LOAN)

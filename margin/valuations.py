@@ -27,7 +27,7 @@ from ledger.core.events import SYSTEM, record_event
 from ledger.models import Asset
 
 from .clients import BASE_CURRENCY
-from .market import Market
+from .market import Market, lending_terms
 from .models import (
     Broker,
     Facility,
@@ -107,14 +107,17 @@ def assess(
 
 
 def forecast(broker: Broker, facilities: Sequence[Facility], *, haircuts_on: date) -> list[Assessment]:
-    """Value facilities of one firm now, with the haircuts that will apply on a day to come."""
+    """Value facilities of one firm now, with the haircuts and terms that will apply on a day to come."""
     if not facilities:
         return []
     now = clock.now()
     valued = [*facilities, *_peers(facilities)]
     found = positions(broker, valued)
+    market = _market(broker, found.values(), now, BASE_CURRENCY)
     market = replace(
-        _market(broker, found.values(), now, BASE_CURRENCY), haircuts=_haircuts(broker, haircuts_on)
+        market,
+        haircuts=_haircuts(broker, haircuts_on),
+        terms=lending_terms(broker, market.assets.values(), haircuts_on),
     )
     policy = policy_on(broker, now)
     return _within_caps([_assess(each, found[each.pk], market, policy) for each in valued])[: len(facilities)]
@@ -217,6 +220,7 @@ def _row(assessment: Assessment, run: ValuationRun | None) -> Valuation:
         run=run,
         facility=assessment.facility,
         policy=assessment.policy,
+        term_sheet_id=assessment.market.terms.sheet_id,
         valued_at=assessment.market.at,
         principal=position.principal,
         interest=position.interest,

@@ -16,7 +16,7 @@ from unfold.enums import ActionVariant
 from unfold.views import ChangeList
 
 from collateral.instruments import import_securities_file, resume, suspend
-from collateral.models import EligibleAsset, Instrument
+from collateral.models import Instrument
 from collateral.prices import PriceQuote, latest_prices
 from ledger.core import clock
 from ledger.core.admin import ReadOnlyAdmin, ReasonForm, carry_out, coloured, dialog
@@ -159,12 +159,3 @@ def _quote(instrument: Instrument) -> PriceQuote | None:
         instrument.quote = quotes_of([instrument]).get(instrument.code)  # type: ignore[attr-defined]
     quote: PriceQuote | None = instrument.quote  # type: ignore[attr-defined]
     return quote
-
-
-@admin.register(EligibleAsset)
-class EligibleAssetAdmin(ReadOnlyAdmin):
-    list_display = ("asset", "entity_type", "product")
-    list_filter = ("entity_type", "product")
-    list_select_related = ("asset",)
-    ordering = ("asset__code", "entity_type", "product")
-    fields = (("asset", "entity_type", "product"),)

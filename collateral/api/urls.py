@@ -6,6 +6,12 @@ from .capital import (
     CapitalHaircutView,
     RejectCapitalHaircutView,
 )
+from .eligibility import (
+    ApproveEligibilityView,
+    EligibilityListView,
+    EligibilityView,
+    RejectEligibilityView,
+)
 from .haircuts import ApproveHaircutView, HaircutListView, HaircutView, RejectHaircutView
 from .rates import FxRateListView, LatestFxRateView
 from .views import (
@@ -30,6 +36,10 @@ urlpatterns = [
     path("haircuts/<int:id>", HaircutView.as_view()),
     path("haircuts/<int:id>:approve", ApproveHaircutView.as_view()),
     path("haircuts/<int:id>:reject", RejectHaircutView.as_view()),
+    path("eligibilities", EligibilityListView.as_view()),
+    path("eligibilities/<int:id>", EligibilityView.as_view()),
+    path("eligibilities/<int:id>:approve", ApproveEligibilityView.as_view()),
+    path("eligibilities/<int:id>:reject", RejectEligibilityView.as_view()),
     path("capital-haircuts", CapitalHaircutListView.as_view()),
     path("capital-haircuts/<int:id>", CapitalHaircutView.as_view()),
     path("capital-haircuts/<int:id>:approve", ApproveCapitalHaircutView.as_view()),

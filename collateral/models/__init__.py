@@ -1,12 +1,14 @@
 from .capital import CapitalHaircut
+from .eligibility import Eligibility
 from .fx import FxRate
-from .haircut import EligibleAsset, EntityType, HaircutTier, LendingHaircut, Product
+from .haircut import EntityType, HaircutTier, LendingHaircut, Product
 from .instrument import Instrument
 from .price import Price, PriceAdjustment, PricePolicy
+from .terms import TermSheet, TermSheetLine
 
 __all__ = [
     "CapitalHaircut",
-    "EligibleAsset",
+    "Eligibility",
     "EntityType",
     "FxRate",
     "HaircutTier",
@@ -16,4 +18,6 @@ __all__ = [
     "PriceAdjustment",
     "PricePolicy",
     "Product",
+    "TermSheet",
+    "TermSheetLine",
 ]

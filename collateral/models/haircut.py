@@ -26,29 +26,6 @@ class Product(models.TextChoices):
     PERPETUAL = "perpetual", _("Perpetual contract")
 
 
-class EligibleAsset(models.Model):
-    """An asset that is not a listed security and yet may secure a product of a kind of firm.
-
-    Keyed by the asset itself, never by ticker text: wrapped or staked forms are other assets.
-    """
-
-    entity_type = models.CharField(_("entity type"), max_length=24, choices=EntityType.choices)
-    product = models.CharField(_("product"), max_length=12, choices=Product.choices)
-    asset = models.ForeignKey("ledger.Asset", on_delete=models.PROTECT, verbose_name=_("asset"))
-
-    class Meta:
-        verbose_name = _("eligible asset")
-        verbose_name_plural = _("eligible assets")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["entity_type", "product", "asset"], name="collateral_eligibleasset_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_entity_type_display()} / {self.get_product_display()} / {self.asset.code}"
-
-
 class LendingHaircut(FourEyes):
     """The share of an asset's market value that may not be lent against, from a date on.
 

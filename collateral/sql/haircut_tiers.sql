@@ -1,9 +1,8 @@
 -- Tiers: marginal slices, each at least as high as the one below, the 26EC5 floor in every slice.
 -- They are proposed with their haircut, as many as it announces, so that none can be slipped in before the decision.
-CREATE FUNCTION collateral_haircuttier_law() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION collateral_haircuttier_law() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     parent collateral_lendinghaircut;
-    pledged ledger_asset;
 BEGIN
     SELECT * INTO parent FROM collateral_lendinghaircut WHERE id = NEW.parent_id FOR NO KEY UPDATE;
     IF parent.approval <> 'proposed'
@@ -12,19 +11,7 @@ BEGIN
         RAISE EXCEPTION 'TIERS_CLOSED: haircut % takes no further tier', NEW.parent_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'TIERS_CLOSED', COLUMN = 'parent_id';
     END IF;
-    IF NOT (NEW.haircut >= 0 AND NEW.haircut <= 1) THEN
-        RAISE EXCEPTION 'OUT_OF_RANGE: a haircut is a fraction from 0 to 1, not %', NEW.haircut
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'OUT_OF_RANGE', COLUMN = 'haircut';
-    END IF;
-    SELECT * INTO pledged FROM ledger_asset WHERE id = parent.asset_id;
-    IF pledged.kind = 'virtual_asset' AND NEW.haircut < 0.60 THEN
-        RAISE EXCEPTION 'BELOW_FLOOR: the haircut of % is at least 0.60, not %', pledged.code, NEW.haircut
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'BELOW_FLOOR', COLUMN = 'haircut';
-    END IF;
-    IF min_scale(NEW.haircut) > 8 THEN
-        RAISE EXCEPTION 'INEXACT: % has more than eight decimals', NEW.haircut
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'INEXACT', COLUMN = 'haircut';
-    END IF;
+    PERFORM collateral_check_haircut(NEW.haircut, parent.asset_id, parent.entity_type, parent.product);
     IF NEW.haircut < parent.haircut OR EXISTS (
         SELECT 1 FROM collateral_haircuttier t
          WHERE t.parent_id = NEW.parent_id
@@ -36,7 +23,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION collateral_lendinghaircut_has_tiers() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION collateral_lendinghaircut_has_tiers() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.tier_count <> (SELECT count(*) FROM collateral_haircuttier WHERE parent_id = NEW.id) THEN
         RAISE EXCEPTION 'TIERS_INCOMPLETE: haircut % announces % tiers', NEW.id, NEW.tier_count
@@ -45,11 +32,11 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER collateral_haircuttier_law BEFORE INSERT ON collateral_haircuttier
+CREATE OR REPLACE TRIGGER collateral_haircuttier_law BEFORE INSERT ON collateral_haircuttier
     FOR EACH ROW EXECUTE FUNCTION collateral_haircuttier_law();
-CREATE TRIGGER collateral_haircuttier_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_haircuttier
+CREATE OR REPLACE TRIGGER collateral_haircuttier_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON collateral_haircuttier
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
-CREATE TRIGGER collateral_lendinghaircut_has_tiers AFTER INSERT OR UPDATE ON collateral_lendinghaircut
+CREATE OR REPLACE TRIGGER collateral_lendinghaircut_has_tiers AFTER INSERT OR UPDATE ON collateral_lendinghaircut
     FOR EACH ROW WHEN (NEW.approval = 'approved') EXECUTE FUNCTION collateral_lendinghaircut_has_tiers();
 
 -- reverse --

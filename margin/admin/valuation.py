@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
+from collateral.models import TermSheetLine
 from ledger.core.admin import ReadOnlyAdmin
 from ledger.models import Account, Role
-from margin.explain import capital_of, explain, replay
+from margin.explain import capital_of, explain, replay, terms_of
 from margin.exposure import BANDS, latest_valuations, within_band
 from margin.models import InterestAccrual, MarginCall, MarginPolicy, Valuation, ValuationLine, ValuationRun
 
@@ -221,6 +222,7 @@ def _debt_tiles(valuation: Valuation, accounts: dict[tuple[str, str], Account]) 
 
 def _lines(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> Table:
     lines = valuation.lines.select_related("asset__instrument", "price", "fx_rate", "haircut").order_by("pk")
+    terms = terms_of(valuation)
     return Table(
         _("Lines"),
         (
@@ -233,13 +235,15 @@ def _lines(valuation: Valuation, accounts: dict[tuple[str, str], Account]) -> Ta
             Column(_("Haircut"), is_number=True),
             Column(_("Margin value"), is_number=True),
         ),
-        [_line(line, accounts) for line in lines],
+        [_line(line, accounts, terms) for line in lines],
         empty=_("Nothing was pledged."),
         note=_("Each quantity leads to the account that holds it, each price, rate and haircut to its row."),
     )
 
 
-def _line(line: ValuationLine, accounts: dict[tuple[str, str], Account]) -> list[object]:
+def _line(
+    line: ValuationLine, accounts: dict[tuple[str, str], Account], terms: dict[int, TermSheetLine]
+) -> list[object]:
     code = line.asset.code
     held = accounts.get((Role.CLIENT_COLLATERAL.value, code)) or accounts.get((Role.CLIENT_CASH.value, code))
     return [
@@ -249,9 +253,16 @@ def _line(line: ValuationLine, accounts: dict[tuple[str, str], Account]) -> list
         moment(line.price.observed_at) if line.price else "–",
         link(line.fx_rate, quantity(line.fx_rate.bid)) if line.fx_rate else "–",
         money(line.market_value),
-        link(line.haircut, percent(line.haircut.haircut)) if line.haircut else _("not marginable"),
+        _haircut(line, terms.get(line.asset_id)),
         money(line.margin_value),
     ]
+
+
+def _haircut(line: ValuationLine, terms: TermSheetLine | None) -> object:
+    """The haircut, or the decision for which the asset did not count."""
+    if terms is not None and not terms.is_eligible:
+        return link(terms.eligibility, _("excluded")) if terms.eligibility else _("not eligible")
+    return link(line.haircut, percent(line.haircut.haircut)) if line.haircut else _("not marginable")
 
 
 def _caps(valuation: Valuation) -> list[Table]:

@@ -110,11 +110,28 @@ class HaircutUsedSerializer(serializers.Serializer[Any]):
     tiers = TierUsedSerializer(many=True)
 
 
+class EligibilityUsedSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    is_accepted = serializers.BooleanField()
+    valid_from = serializers.DateField()
+
+
+class TermsUsedSerializer(serializers.Serializer[Any]):
+    """What else than its haircut decided how much of an asset counted."""
+
+    sheet = serializers.IntegerField()
+    is_eligible = serializers.BooleanField(help_text=_("What is not eligible counts for nothing."))
+    eligibility = EligibilityUsedSerializer(
+        allow_null=True, help_text=_("The house's decision; null where the rules decided.")
+    )
+
+
 class InputSerializer(serializers.Serializer[Any]):
     asset = serializers.CharField()
     price = PriceUsedSerializer(allow_null=True)
     fx_rate = FxRateUsedSerializer(allow_null=True)
     haircut = HaircutUsedSerializer(allow_null=True)
+    terms = TermsUsedSerializer(allow_null=True)
 
 
 class CapUsedSerializer(serializers.Serializer[Any]):

@@ -59,6 +59,14 @@ class Valuation(models.Model):
     )
     facility = models.ForeignKey("margin.Facility", on_delete=models.PROTECT, verbose_name=_("facility"))
     policy = models.ForeignKey("margin.MarginPolicy", on_delete=models.PROTECT, verbose_name=_("policy"))
+    term_sheet = models.ForeignKey(
+        "collateral.TermSheet",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        verbose_name=_("term sheet"),
+        help_text=_("Empty where nothing but haircuts decided what counted."),
+    )
     valued_at = models.DateTimeField(_("valued at"))
     principal = amount_field(_("principal"))
     interest = amount_field(_("interest"))

@@ -292,10 +292,3 @@ class TestPolicies:
         reply = chow.post(page("pricepolicy", "add"), self.FORM | {"deviation_limit": "0"})
         errors = reply.context["adminform"].form.errors.as_data()
         assert [error.code for error in errors["deviation_limit"]] == ["OUT_OF_RANGE"]
-
-
-def test_the_list_of_eligible_assets_is_shown_and_not_edited(chow: Client) -> None:
-    content = chow.get(page("eligibleasset", "changelist")).content.decode()
-    assert "BTC" in content
-    assert "ETH" in content
-    assert chow.get(page("eligibleasset", "add")).status_code == 403

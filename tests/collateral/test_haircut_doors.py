@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from collateral.haircuts import import_haircuts
-from collateral.models import EligibleAsset, Instrument, LendingHaircut
+from collateral.models import Instrument, LendingHaircut
 from ledger.models import Asset
 from tests.api.conftest import signed_in
 
@@ -132,15 +132,3 @@ def test_what_sql_could_not_even_be_asked(
     with at(TODAY):
         assert door(operator, asset, haircut) == answer
     assert not LendingHaircut.objects.exists()
-
-
-@pytest.mark.parametrize("door", [by_form, by_api, by_file, by_sql])
-def test_the_floor_holds_for_a_coin_that_becomes_eligible(
-    operator: User, door: Callable[[User, str, str], str]
-) -> None:
-    EligibleAsset.objects.create(
-        entity_type="licensed_corporation", product="margin_loan", asset=Asset.objects.get(code="SOL")
-    )
-    with at(TODAY):
-        assert door(operator, "SOL", "0.59") == "BELOW_FLOOR"
-        assert door(operator, "SOL", "0.60") == "OK"

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from collateral.eligibility import approve_eligibility, propose_eligibility
 from collateral.haircuts import approve_haircut, propose_haircut
 from ledger import audit
 from ledger.models import Asset
@@ -68,3 +69,17 @@ def test_what_is_no_longer_expected_lapses(covered):
     call = MarginCall.objects.get()
     assert (call.status, call.closed_at is not None) == ("cancelled", True)
     assert audit.run().findings == ()
+
+
+def test_an_asset_that_is_excluded_from_tomorrow_is_a_call_expected_today(covered):
+    with at("2026-03-26 16:31"):
+        assert expect_calls(broker=covered.broker) == []
+        row = propose_eligibility(
+            asset="00005", is_accepted=False, valid_from=date(2026, 3, 27), maker=user("wong")
+        )
+        approve_eligibility(row, checker=user("lee"))
+        (call,) = expect_calls(broker=covered.broker)
+
+    # 1,568,000 of margin value lose the 560,000 of HSBC against a loan of 1.5 million and its interest.
+    assert call.status == MarginCall.Status.EXPECTED
+    assert call.amount.amount > D("492000")
