@@ -216,6 +216,9 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("E
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("LOMBARD_MAIL_FROM", default="margin@localhost")
 
+# Where orders of forced sales go, by venue code, as `SEHK=path.of.an.Adapter`; the paper venue without one.
+LOMBARD_VENUE_ADAPTERS: dict[str, str] = env.dict("LOMBARD_VENUE_ADAPTERS", default={})
+
 # House accounts without bounds lie in this many slots; a process posts to its own, so that processes do not queue.
 LEDGER_HOUSE_SLOTS = env.int("LEDGER_HOUSE_SLOTS", default=16)
 

@@ -19,7 +19,7 @@ from .panel import Column, Panel, PanelAdmin, Table, Tile
 from .scope import BrokerScope
 from .show import ORDER_COLOURS, badge, link, moment, money, page_of, quantity
 from .timeline import timeline
-from .words import FEES, word
+from .words import FEES, ORDER_REASONS, word
 
 
 @admin.register(SaleOrder)
@@ -39,12 +39,13 @@ class SaleOrderAdmin(BrokerScope, ReadOnlyAdmin):
                     ("asset", "status"),
                     ("order_quantity", "filled"),
                     ("limit", "slice_number"),
-                    ("created_at", "final_at"),
+                    ("venue_reference", "why_ended"),
+                    ("created_at", "cancel_asked_at", "final_at"),
                 )
             },
         ),
     )
-    readonly_fields = ("asset", "sale_link", "order_quantity", "filled", "limit")
+    readonly_fields = ("asset", "sale_link", "order_quantity", "filled", "limit", "why_ended")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("leg__asset", "leg__sale__call__facility__client")
@@ -71,6 +72,10 @@ class SaleOrderAdmin(BrokerScope, ReadOnlyAdmin):
     @display(description=_("filled quantity"), ordering="filled_quantity")
     def filled(self, order: SaleOrder) -> str:
         return quantity(order.filled_quantity)
+
+    @display(description=_("reason of the venue"))
+    def why_ended(self, order: SaleOrder) -> object:
+        return word(ORDER_REASONS, order.reason) or "–"
 
     @display(description=_("limit price"), ordering="limit_price")
     def limit(self, order: SaleOrder) -> str:

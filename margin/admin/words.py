@@ -52,6 +52,8 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.sale.acknowledged_order": _("Order acknowledged"),
     "margin.sale.lost_order": _("Venue did not answer"),
     "margin.sale.cancelled_order": _("Order cancelled"),
+    "margin.sale.rejected_order": _("Order rejected by the venue"),
+    "margin.sale.contradicted_order": _("The venue contradicts itself"),
     "margin.sale.filled_order": _("Order filled"),
     "margin.sale.part_filled_order": _("Order filled in part"),
     "margin.sale.settled_fill": _("Trade settled"),
@@ -71,6 +73,20 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.broker.sales_resumed": _("Forced sales resumed"),
 }
 
+ORDER_REASONS: Final[dict[str, Any]] = {
+    "unknown_symbol": _("The venue does not know the instrument"),
+    "venue_closed": _("The venue is closed"),
+    "exceeds_order_limit": _("More than one order may hold"),
+    "duplicate_order": _("The order id was used before"),
+    "wrong_quantity": _("Not a whole number of board lots"),
+    "outside_price_band": _("The price is outside the venue's band"),
+    "wrong_tick": _("The price is not a tick"),
+    "end_of_session": _("Expired at the end of the session"),
+    "on_request": _("Taken off on request"),
+    "stopped": _("Stopped before it was sent"),
+    "other": _("Other"),
+}
+
 REASONS: Final[dict[str, Any]] = {
     "haircuts of the next business day": _("Haircuts of the next business day"),
     "no longer expected": _("No longer expected"),
@@ -86,6 +102,8 @@ REASONS: Final[dict[str, Any]] = {
     "target reached": _("Target reached"),
     "released quantities sold": _("Everything released is sold"),
     "nothing left that cures": _("Nothing left that would cure"),
+    "the venue takes no order for the rest": _("The venue takes no order for the rest"),
+    **ORDER_REASONS,
 }
 
 STOPS: Final[dict[str, Any]] = {

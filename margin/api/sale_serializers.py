@@ -61,7 +61,10 @@ class SaleOrderSerializer(serializers.ModelSerializer[SaleOrder]):
             "quantity",
             "filled_quantity",
             "limit_price",
+            "venue_reference",
+            "reason",
             "created_at",
+            "cancel_asked_at",
             "final_at",
             "fills",
         ]

@@ -150,7 +150,10 @@ class SaleOrder(models.Model):
     quantity = price_field(_("quantity"))
     filled_quantity = price_field(_("filled quantity"), default=0)
     limit_price = price_field(_("limit price"))
+    venue_reference = models.CharField(_("venue reference"), max_length=80, blank=True, db_default="")
+    reason = models.CharField(_("reason of the venue"), max_length=200, blank=True, db_default="")
     created_at = models.DateTimeField(_("created at"))
+    cancel_asked_at = models.DateTimeField(_("asked to be taken off at"), null=True, blank=True)
     final_at = models.DateTimeField(_("final at"), null=True, blank=True)
 
     class Meta:
@@ -167,6 +170,12 @@ class SaleOrder(models.Model):
 
     def __str__(self) -> str:
         return self.client_order_id
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the venue rejected it, or took it off unasked with nothing done."""
+        was_dropped = self.status == self.Status.CANCELLED and not self.filled_quantity
+        return self.status == self.Status.REJECTED or (was_dropped and self.cancel_asked_at is None)
 
 
 class Fill(models.Model):

@@ -200,7 +200,7 @@ def test_i24_workers_beside_each_other_sell_and_settle_everything_once(overdue):
 
     at_once(DUE, *[work] * 3)
     orders = list(SaleOrder.objects.order_by("leg__position").values_list("client_order_id", "status"))
-    assert orders == [(f"{sale.reference}-{n}-1", "filled") for n in range(1, len(orders) + 1)]
+    assert orders == [(f"HARBOUR-{sale.reference}-{n}-1", "filled") for n in range(1, len(orders) + 1)]
     assert 2 <= len(orders) == Fill.objects.count() == sale.legs.count()
     assert Journal.objects.filter(kind="forced_sale_trade").count() == len(orders)
     assert set(topics("margin.sale").values()) <= {1, len(orders)}

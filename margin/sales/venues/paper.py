@@ -13,9 +13,10 @@ from collateral.models import Instrument
 from collateral.prices import PriceState, latest_prices
 from ledger.core import clock
 from ledger.core.calendars import ALWAYS, EXCHANGE, get_calendar
+from ledger.core.decimals import ZERO
 from margin.models import PaperExecution, PaperOrder
 
-from . import Execution, Order, OrderReport
+from . import Execution, Order, OrderReport, OrderState, Reason
 
 
 def is_open(venue_code: str) -> bool:
@@ -94,4 +95,11 @@ class PaperVenue:
             for e in PaperExecution.objects.filter(order=order).order_by("pk")
         )
         is_cancelled = PaperOrder.objects.get(pk=order.pk).is_cancelled
-        return OrderReport(executions, is_final=bool(executions) or is_cancelled)
+        state = OrderState.FILLED if executions else OrderState.NEW
+        return OrderReport(
+            OrderState.CANCELLED if is_cancelled else state,
+            executions,
+            filled_quantity=sum((e.quantity for e in executions), ZERO),
+            venue_reference=f"{self.code}-{order.pk}",
+            reason=Reason.ON_REQUEST if is_cancelled else "",
+        )
