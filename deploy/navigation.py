@@ -77,6 +77,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.WebhookEndpoint", "webhook"),
             ("margin.Launch", "rocket_launch"),
             ("margin.Outage", "power_off"),
+            ("margin.SaleStop", "front_hand"),
             ("margin.RatePlan", "request_quote"),
             ("margin.ApiKey", "key"),
             ("margin.Staff", "badge"),

@@ -14,6 +14,7 @@ from . import (
     policy,
     purchase,
     sale,
+    stop,
     valuation,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "policy",
     "purchase",
     "sale",
+    "stop",
     "valuation",
 ]

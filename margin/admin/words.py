@@ -71,6 +71,9 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.broker.went_live": _("Broker went live"),
     "margin.broker.sales_stopped": _("Forced sales stopped"),
     "margin.broker.sales_resumed": _("Forced sales resumed"),
+    "margin.stop.put_on": _("Stop put on"),
+    "margin.stop.lift_asked": _("Asked for the stop to be lifted"),
+    "margin.stop.lifted": _("Stop lifted"),
 }
 
 ORDER_REASONS: Final[dict[str, Any]] = {
@@ -159,6 +162,7 @@ EXCLUSIONS: Final[dict[str, Any]] = {
     "not_tradable": _("Cannot be traded now"),
     "stale_price": _("Its price is too old"),
     "not_listed": _("Suspended or delisted"),
+    "stopped": _("Stopped by a kill switch"),
     "below_one_step": _("Less than one board lot"),
     "cannot_cure": _("Selling it would not cure"),
     "costs_more_than_it_brings": _("Dearer than the others"),

@@ -43,6 +43,7 @@ from .sales import (
     RejectSaleView,
     SubmitSaleView,
 )
+from .stops import AskToLiftView, LiftStopView, StopListView, StopView
 from .valuations import ValuationExplainView, ValuationListView, ValuationReplayView, ValuationView
 
 urlpatterns = [
@@ -91,5 +92,9 @@ urlpatterns = [
     path("forced-sales/<int:id>:submit", SubmitSaleView.as_view()),
     path("forced-sales/<int:id>:approve", ApproveSaleView.as_view()),
     path("forced-sales/<int:id>:reject", RejectSaleView.as_view()),
+    path("sale-stops", StopListView.as_view()),
+    path("sale-stops/<int:id>", StopView.as_view()),
+    path("sale-stops/<int:id>:ask-to-lift", AskToLiftView.as_view()),
+    path("sale-stops/<int:id>:lift", LiftStopView.as_view()),
     path("events", EventFeedView.as_view()),
 ]

@@ -11,6 +11,7 @@ from .paper import PaperExecution, PaperOrder
 from .policy import CallDeadline, MarginPolicy
 from .purchase import PurchaseCheck
 from .sale import Fill, ForcedSale, SaleLeg, SaleOrder
+from .stop import SaleStop
 from .transition import Transition
 from .valuation import Valuation, ValuationLine, ValuationRun
 
@@ -42,6 +43,7 @@ __all__ = [
     "RatePlan",
     "SaleLeg",
     "SaleOrder",
+    "SaleStop",
     "Staff",
     "Transition",
     "Valuation",

@@ -27,6 +27,7 @@ from margin.valuations import Assessment, assess
 from .orders import awaits_split, earmark, lock_sale, work
 from .planning import make_plan
 from .slices import limit_price, refused_legs
+from .switch import stops_of
 from .venues.paper import is_open
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ BOARD_LOTS_PER_ORDER_MAX: Final = 3_000
 def advance_sales(*, broker: Broker, actor: str = SYSTEM) -> int:
     """Take every released sale as far as it goes now; returns the number of steps taken.
 
-    With the firm's kill switch on, no order is made or sent; what the venue already did is still taken in.
-    The switch is read again before every step. A sale that fails holds up no other; the sweep then fails as a
+    Where a kill switch is on, no order is made or sent; what the venue already did is still taken in.
+    The switches are read again before every step. A sale that fails holds up no other; the sweep then fails as a
     whole, with every failure in its `ExceptionGroup`.
     """
     steps, failures = 0, list[Exception]()
@@ -60,15 +61,15 @@ def advance_sales(*, broker: Broker, actor: str = SYSTEM) -> int:
 
 
 def _step(sale_id: int, *, actor: str) -> bool:
-    is_stopped = Broker.objects.filter(
-        client__facility__calls__sales=sale_id, are_forced_sales_stopped=True
-    ).exists()
+    facility_id = ForcedSale.objects.values_list("call__facility_id", flat=True).get(pk=sale_id)
+    stops = stops_of(Broker.objects.get(client__facility=facility_id))
     orders = SaleOrder.objects.filter(leg__sale_id=sale_id, status__in=SaleOrder.LIVE).order_by("pk")
     related = orders.select_related("leg__asset__instrument", "leg__sale__call__facility__client__broker")
     for order in list(related):
+        is_stopped = stops.holds(order.leg.asset.instrument, facility_id)
         if work(order, is_stopped=is_stopped, actor=actor):
             return True
-    if orders.exists() or is_stopped:
+    if orders.exists() or stops.holds_account(facility_id):
         return False
     return _next(sale_id, actor=actor)
 
@@ -141,11 +142,13 @@ def _remaining(sale: ForcedSale, assessment: Assessment) -> dict[str, Decimal]:
 
 
 def _has_unsellable(assessment: Assessment, remaining: dict[str, Decimal]) -> bool:
-    """A stale price or a suspension may pass: the sale waits for it instead of ending."""
+    """A stale price, a suspension or a stop may pass: the sale waits for it instead of ending."""
+    stops = stops_of(assessment.facility.client.broker)
     return any(
         quantity > ZERO
         and (
-            assessment.market.state(code) in (PriceState.HARD, PriceState.MISSING)
+            stops.holds(assessment.market.instruments[code], assessment.facility.pk)
+            or assessment.market.state(code) in (PriceState.HARD, PriceState.MISSING)
             or assessment.market.instruments[code].status != Instrument.Status.LISTED
         )
         for code, quantity in remaining.items()

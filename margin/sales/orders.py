@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from ledger.accounts import AccountKey
 from ledger.core import clock
@@ -44,7 +44,7 @@ def work(order: SaleOrder, *, is_stopped: bool, actor: str) -> bool:
             _note_cancel(order)
             return _end(order, "cancelled", reason="stopped", actor=actor)
         if is_new:
-            return _set_status(order, "sent", actor=actor)
+            return _send(order, actor=actor)
         report = venue.report(order.client_order_id)
         if report is None and not is_stopped:
             report = venue.submit(
@@ -91,6 +91,16 @@ def awaits_split(sale: ForcedSale) -> bool:
     """Whether a split is due in something the sale may sell: its plan and its orders are in old shares."""
     due = due_splits()
     return bool(due) and sale.legs.filter(asset__in=due).exists()
+
+
+def _send(order: SaleOrder, *, actor: str) -> bool:
+    """Commit that an order goes out; a kill switch put on since it was read keeps it back, by the table's own law."""
+    try:
+        return _set_status(order, "sent", actor=actor)
+    except IntegrityError as error:
+        if "forced sales are stopped" not in str(error):
+            raise
+        return False
 
 
 def _set_lost(order: SaleOrder, *, actor: str) -> bool:

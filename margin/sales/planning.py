@@ -33,6 +33,7 @@ from margin.valuations import Assessment, assess, store
 from .fees import RATE_PLACES, FeeSchedule, sehk_charges_on
 from .planner import Candidate, Outcome, SalePlan, plan_sale
 from .shortfall import book_shortfall
+from .switch import Stops, stops_of
 
 # Regulation 8.4: T+2 since 1992; the lag is one settlement parameter of the exchange.
 SETTLEMENT_LAG_DAYS: Final = 2
@@ -40,11 +41,14 @@ SETTLEMENT_LAG_DAYS: Final = 2
 
 def plan_overdue(*, broker: Broker, actor: str = SYSTEM) -> list[ForcedSale]:
     """Plan a sale for every overdue call of a broker that has none; returns the plans made."""
-    if Broker.objects.filter(pk=broker.pk, are_forced_sales_stopped=True).exists():
+    stops = stops_of(broker)
+    if stops.is_firm:
         return []
-    overdue = MarginCall.objects.filter(
-        facility__client__broker=broker, status=MarginCall.Status.OVERDUE
-    ).order_by("facility_id")
+    overdue = (
+        MarginCall.objects.filter(facility__client__broker=broker, status=MarginCall.Status.OVERDUE)
+        .exclude(facility__in=stops.accounts)
+        .order_by("facility_id")
+    )
     planned = (_plan(pk, actor) for pk in list(overdue.values_list("pk", flat=True)))
     return [sale for sale in planned if sale is not None]
 
@@ -86,17 +90,25 @@ def make_plan(assessment: Assessment, offered: Mapping[str, Decimal]) -> SalePla
     """Ask the planner for the least-cost sale out of `offered` (units by asset code) at present prices."""
     held = {line.holding.code: line.holding for line in assessment.value.lines}
     interest = interest_until_settlement(assessment)
+    stops = stops_of(assessment.facility.client.broker)
     return plan_sale(
         loan=assessment.value.loan,
         holdings=list(held.values()),
         candidates=[
-            candidate(assessment, code, quantity, interest)
+            _unless_stopped(candidate(assessment, code, quantity, interest), assessment, stops)
             for code, quantity in sorted(offered.items())
             if quantity > ZERO and held[code].price > ZERO
         ],
         target=assessment.policy.target_utilisation,
         credit_limit=assessment.value.credit_limit,
     )
+
+
+def _unless_stopped(offer: Candidate, assessment: Assessment, stops: Stops) -> Candidate:
+    """Keep out what a kill switch holds, whatever the reason it could not be sold anyway."""
+    if not stops.holds(assessment.market.instruments[offer.code], assessment.facility.pk):
+        return offer
+    return replace(offer, is_tradable=False, reason="stopped")
 
 
 def interest_until_settlement(assessment: Assessment) -> Decimal:

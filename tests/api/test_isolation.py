@@ -17,13 +17,14 @@ from ledger.core import clock
 from ledger.core.api.views import ScopedView, SharedView, UnknownAddress
 from ledger.corporate_actions.proposals import Terms, propose
 from ledger.holds import HoldRequest
-from ledger.models import Account, AccountLimit, Book, CorporateAction, Hold, Journal, PeriodChange
+from ledger.models import Account, AccountLimit, Asset, Book, CorporateAction, Hold, Journal, PeriodChange
 from margin.api.events import EventFeedView
 from margin.caps import propose_cap
 from margin.decisions import propose_decision
 from margin.groups import open_group
-from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall, Notice
+from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall, Notice, SaleStop
 from margin.notices.outbox import tell
+from margin.sales.switch import put_stop
 from tests.builders import D, user
 
 from .conftest import House, peak_brokerage, problem, system_of
@@ -68,6 +69,13 @@ def split_of_tencent() -> CorporateAction:
     known = CorporateAction.objects.filter(reference="2026-0402").first()
     terms = Terms("2026-0402", "split", "00700", date(2026, 4, 3), ratio_new=5, ratio_old=1)
     return known or propose(terms=terms, maker=user("wong"))
+
+
+def stop_of(broker: Broker) -> SaleStop:
+    """A stop over coins that nobody has lifted yet."""
+    return SaleStop.objects.first() or put_stop(
+        broker=broker, asset=Asset.objects.get(code="BTC"), reason="doubt", actor="wong"
+    )
 
 
 def cap_of(broker: Broker) -> CollateralCap:
@@ -138,6 +146,7 @@ def addressed(path: str, house: House) -> str:
         "notices": notice_of(call).pk,
         "call-decisions": deviation_from(call).pk,
         "collateral-caps": cap_of(house.world.broker).pk,
+        "sale-stops": stop_of(house.world.broker).pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -175,6 +184,7 @@ def test_lists_show_ones_own_rows_only(house: House):
     assert limit_of_the_loan().pk
     assert closing_of_march().pk
     assert cap_of(house.world.broker).pk
+    assert stop_of(house.world.broker).pk
     peak = system_of(peak_brokerage())
     lists = ((path, view) for path, view in MANY if hasattr(view, "get") and not path.endswith(".csv"))
     for path, _view in lists:
