@@ -219,6 +219,9 @@ DEFAULT_FROM_EMAIL = env.str("LOMBARD_MAIL_FROM", default="margin@localhost")
 # Where orders of forced sales go, by venue code, as `SEHK=path.of.an.Adapter`; the paper venue without one.
 LOMBARD_VENUE_ADAPTERS: dict[str, str] = env.dict("LOMBARD_VENUE_ADAPTERS", default={})
 
+# What goes wrong at the paper venue, order by order: lost_reply, part_fill, late_report, duplicate, reject or none.
+LOMBARD_PAPER_FAULTS: list[str] = env.list("LOMBARD_PAPER_FAULTS", default=[])
+
 # House accounts without bounds lie in this many slots; a process posts to its own, so that processes do not queue.
 LEDGER_HOUSE_SLOTS = env.int("LEDGER_HOUSE_SLOTS", default=16)
 

@@ -15,6 +15,9 @@ class PaperOrder(models.Model):
     quantity = price_field(_("quantity"))
     limit_price = price_field(_("limit price"))
     received_at = models.DateTimeField(_("received at"))
+    reason = models.CharField(_("why it was rejected"), max_length=40, blank=True, db_default="")
+    fault = models.CharField(_("fault to play"), max_length=16, blank=True, db_default="")
+    is_told_late = models.BooleanField(_("told its trades late"), default=False, db_default=False)
     is_cancelled = models.BooleanField(_("is cancelled"), default=False)
 
     class Meta:

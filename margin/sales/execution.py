@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from decimal import Decimal
-from typing import Final
 
 from django.db import transaction
 from django.db.models import Sum
@@ -28,12 +27,9 @@ from .orders import awaits_split, earmark, lock_sale, work
 from .planning import make_plan
 from .slices import limit_price, refused_legs
 from .switch import stops_of
-from .venues.paper import is_open
+from .venues.paper import BOARD_LOTS_PER_ORDER_MAX, is_open
 
 logger = logging.getLogger(__name__)
-
-# Regulation 8.9: the exchange takes at most 3,000 board lots in one order.
-BOARD_LOTS_PER_ORDER_MAX: Final = 3_000
 
 
 def advance_sales(*, broker: Broker, actor: str = SYSTEM) -> int:

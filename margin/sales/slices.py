@@ -13,8 +13,8 @@ from margin.models import ForcedSale, SaleOrder
 from margin.valuations import Assessment
 
 from .ticks import round_down_to_tick, sehk_spread_tables
+from .venues.paper import VIRTUAL_ASSET_TICK
 
-VIRTUAL_ASSET_TICK: Final = Decimal("0.01")
 # As long as the exchange's cooling-off (regulation 8.10): what it refuses for the moment it may take then.
 REFUSAL_PAUSE: Final = timedelta(minutes=5)
 REFUSALS_MAX: Final = 3
