@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from collateral.effective import approve_effective, refuse_retroactive
 from ledger.core import approvals
-from ledger.core.errors import Invalid
 
 from .models import Broker, CallDeadline, MarginPolicy
+from .rows import check_row
 
 TOPIC: Final = "margin.policy"
 
@@ -36,11 +34,11 @@ def propose_policy(
     policy = MarginPolicy(broker=broker, **terms)
     check_policy(policy)
     policy.maker_id = maker.pk
-    _check(policy, exclude={"made_at", "checker", "maker"})
+    check_row(policy, exclude={"made_at", "checker", "maker"})
     proposed = approvals.propose(policy, maker=maker, topic=f"{TOPIC}.proposed")
     for terms_of_tier in deadlines:
         tier = CallDeadline(policy=proposed, **terms_of_tier)
-        _check(tier, prefix="deadlines.")
+        check_row(tier, prefix="deadlines.")
         tier.save(force_insert=True)
     return proposed
 
@@ -69,16 +67,3 @@ def _is_effective(policy: MarginPolicy) -> bool:
         broker_id=policy.broker_id, approval=MarginPolicy.Approval.APPROVED
     )
     return approved.exclude(pk=policy.pk).exists()
-
-
-def _check(row: MarginPolicy | CallDeadline, *, exclude: set[str] | None = None, prefix: str = "") -> None:
-    """Say what the row's own constraints would refuse, before the database does."""
-    try:
-        row.full_clean(exclude=exclude)
-    except ValidationError as error:
-        field, problems = next(iter(error.error_dict.items()))
-        where = "" if field == "__all__" else f"{prefix}{field}"
-        code = problems[0].code or "invalid"
-        raise Invalid(
-            str(problems[0].messages[0]) or _("This value is not allowed."), field=where, code=code
-        ) from error

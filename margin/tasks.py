@@ -25,6 +25,7 @@ from .sales.execution import advance_sales
 from .sales.outcome import conclude
 from .sales.planning import plan_overdue
 from .sales.settlement import settle_due
+from .stress.runs import run_monthly
 from .valuations import run_valuation
 
 logger = logging.getLogger(__name__)
@@ -104,6 +105,16 @@ def accrue_interest() -> None:
         accrual.catch_up(broker=broker)
 
     _for_each_broker("accrue_interest", accrue)
+
+
+@shared_task
+def stress_accounts() -> None:
+    """Run the month's stress test of each firm that has none yet; a day that was missed is made up for."""
+
+    def stress(broker: Broker) -> None:
+        run_monthly(broker=broker)
+
+    _for_each_broker("stress_accounts", stress)
 
 
 def _for_each_broker(job: str, work: Callable[[Broker], None]) -> None:

@@ -123,6 +123,14 @@ def forecast(broker: Broker, facilities: Sequence[Facility], *, haircuts_on: dat
     return _within_caps([_assess(each, found[each.pk], market, policy) for each in valued])[: len(facilities)]
 
 
+def before_caps(broker: Broker, facilities: Sequence[Facility], *, at: datetime) -> list[Assessment]:
+    """Value facilities of one firm at one moment as if it had no caps; the stress test shocks these."""
+    found = positions(broker, facilities)
+    market = _market(broker, found.values(), at, BASE_CURRENCY)
+    policy = policy_on(broker, at)
+    return [_assess(facility, found[facility.pk], market, policy) for facility in facilities]
+
+
 def latest(facility: Facility) -> Valuation | None:
     """Return the newest stored valuation of a facility."""
     return Valuation.objects.filter(facility=facility).order_by("-valued_at", "-pk").first()

@@ -27,9 +27,10 @@ from ledger.models import Asset, Location, Role
 from ledger.posting import JournalRequest, credit, debit, post
 from margin.brokers import open_broker
 from margin.golive import approve_launch, propose_launch
-from margin.models import Broker, CallDeadline, RatePlan
+from margin.models import Broker, CallDeadline, RatePlan, StressScenario
 from margin.policies import approve_policy, propose_policy
 from margin.staff import assign_staff
+from margin.stress.sets import SUGGESTED, approve_set, propose_set
 
 CODE: Final = "HARBOUR"
 HISTORY_FROM: Final = date(2021, 1, 1)
@@ -150,6 +151,7 @@ def found() -> Broker:
             excess_rate_per_annum=Decimal(rate) + Decimal("0.05"),
         )
     _margin_policy(broker, maker, checker)
+    _scenarios(broker, maker, checker)
     approve_launch(propose_launch(broker=broker, maker=maker), checker=checker)
     record_rate(
         base="USD",
@@ -215,6 +217,25 @@ def _haircuts(maker: User, checker: User) -> None:
             reason="Opening schedule",
         )
         approve_haircut(proposal, checker=checker)
+
+
+def _scenarios(broker: Broker, maker: User, checker: User) -> None:
+    together = {
+        "code": "platforms",
+        "kind": StressScenario.Kind.CORRELATED_GROUP,
+        "name": "Internet platforms halve together",
+        "named": "00700 03690 09618 09888 09988 09999",
+        "named_change": Decimal("-0.50"),
+    }
+    usual = [scenario | {"name": str(scenario["name"])} for scenario in SUGGESTED]
+    proposal = propose_set(
+        broker=broker,
+        valid_from=HISTORY_FROM,
+        scenarios=[*usual, together],
+        maker=maker,
+        reason="Opening scenarios",
+    )
+    approve_set(proposal, checker=checker)
 
 
 def _margin_policy(broker: Broker, maker: User, checker: User) -> None:

@@ -70,6 +70,7 @@ def _live(broker: Broker, day: date) -> None:
             _release(broker, is_last=day == STORY_TO)
             tasks.work_sales()
             if day == STORY_TO:
+                tasks.stress_accounts()
                 run_audit()
     with _at(day, time(23, 59)), transaction.atomic():
         record_event(DAY_TOPIC, broker, actor=ACTOR, broker_code=broker.code, on=day.isoformat())

@@ -15,6 +15,7 @@ from . import (
     purchase,
     sale,
     stop,
+    stress,
     valuation,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "purchase",
     "sale",
     "stop",
+    "stress",
     "valuation",
 ]

@@ -23,11 +23,13 @@ from ledger.core.errors import Refusal
 from margin.credit import stops
 from margin.lending import drawdown, repay
 from margin.models import Client, Facility, InterestAccrual, LoanMovement, MarginCall, Valuation
-from margin.valuations import assess
+from margin.stress.prices import break_even_of
+from margin.valuations import Assessment, assess
 
 from .movements import MOVEMENTS_MENU, DrawdownForm, MovementButtons, RepaymentForm, actor, inputs
 from .panel import Column, Panel, Table, Tile
 from .show import badge, call_badge, level_badge, link, list_of, moment, money, page_of, percent, time_left
+from .stress_panels import break_even_table
 from .timeline import timeline
 from .words import STOPS, word
 
@@ -105,10 +107,11 @@ class FacilityAdmin(MovementButtons, ReadOnlyAdmin):
         latest = history[0] if history else None
         calls = list(row.calls.select_related("facility__client").order_by("-number")[:5])
         call = next((one for one in calls if one.is_open), None)
+        now = _assessed(row)
         return Panel(
             tiles=_tiles(row, latest, call),
             chart=_chart(history) if len(history) > 1 else None,
-            tables=(_stops(row), _calls(row, calls), _movements(row)),
+            tables=(_stops(row, now), *_break_even(row, now), _calls(row, calls), _movements(row)),
             timeline=timeline(row, *calls),
         )
 
@@ -163,12 +166,22 @@ def _chart(history: list[Valuation]) -> Chart:
     )
 
 
-def _stops(facility: Facility) -> Table:
-    """Whether the client may draw, buy and withdraw now; it may always pay in, deposit and repay."""
+def _assessed(facility: Facility) -> Assessment | None:
+    """The facility valued now; None where there is no policy to value it by."""
     try:
-        now = assess(facility)
+        return assess(facility)
     except Refusal:
-        now = None
+        return None
+
+
+def _break_even(facility: Facility, now: Assessment | None) -> list[Table]:
+    if now is None or not now.value.loan:
+        return []
+    return [break_even_table(break_even_of(facility, now))]
+
+
+def _stops(facility: Facility, now: Assessment | None) -> Table:
+    """Whether the client may draw, buy and withdraw now; it may always pay in, deposit and repay."""
     why = stops(facility, now)
     reasons = ", ".join(str(word(STOPS, code)) for code in why)
     stopped, is_open = badge(_("Stopped"), "danger"), badge(_("Open"), "success")

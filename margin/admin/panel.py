@@ -66,6 +66,7 @@ class Panel:
     tiles: Sequence[Tile] = ()
     tables: Sequence[Table] = ()
     chart: Chart | None = None
+    charts: Sequence[Chart] = ()
     timeline: Sequence[Moment] = ()
     notes: Sequence[object] = field(default_factory=tuple)
 

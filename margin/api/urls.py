@@ -44,6 +44,16 @@ from .sales import (
     SubmitSaleView,
 )
 from .stops import AskToLiftView, LiftStopView, StopListView, StopView
+from .stress import (
+    ApproveScenarioSetView,
+    BreakEvenView,
+    RejectScenarioSetView,
+    ScenarioSetListView,
+    ScenarioSetView,
+    StressResultListView,
+    StressRunListView,
+    StressRunView,
+)
 from .valuations import ValuationExplainView, ValuationListView, ValuationReplayView, ValuationView
 
 urlpatterns = [
@@ -64,6 +74,14 @@ urlpatterns = [
     path("facilities/<int:id>/drawdowns", DrawdownView.as_view()),
     path("facilities/<int:id>/repayments", RepaymentView.as_view()),
     path("facilities/<int:id>/purchase-checks", PurchaseCheckView.as_view()),
+    path("facilities/<int:id>/break-even", BreakEvenView.as_view()),
+    path("scenario-sets", ScenarioSetListView.as_view()),
+    path("scenario-sets/<int:id>", ScenarioSetView.as_view()),
+    path("scenario-sets/<int:id>:approve", ApproveScenarioSetView.as_view()),
+    path("scenario-sets/<int:id>:reject", RejectScenarioSetView.as_view()),
+    path("stress-tests", StressRunListView.as_view()),
+    path("stress-tests/<int:id>", StressRunView.as_view()),
+    path("stress-results", StressResultListView.as_view()),
     path("valuations", ValuationListView.as_view()),
     path("valuations/<int:id>", ValuationView.as_view()),
     path("valuations/<int:id>/explain", ValuationExplainView.as_view()),

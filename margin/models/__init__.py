@@ -12,6 +12,15 @@ from .policy import CallDeadline, MarginPolicy
 from .purchase import PurchaseCheck
 from .sale import Fill, ForcedSale, SaleLeg, SaleOrder
 from .stop import SaleStop
+from .stress import (
+    ScenarioSet,
+    StressBreakEven,
+    StressName,
+    StressResult,
+    StressRun,
+    StressScenario,
+    StressTotal,
+)
 from .transition import Transition
 from .valuation import Valuation, ValuationLine, ValuationRun
 
@@ -44,7 +53,14 @@ __all__ = [
     "SaleLeg",
     "SaleOrder",
     "SaleStop",
+    "ScenarioSet",
     "Staff",
+    "StressBreakEven",
+    "StressName",
+    "StressResult",
+    "StressRun",
+    "StressScenario",
+    "StressTotal",
     "Transition",
     "Valuation",
     "ValuationCap",

@@ -61,6 +61,14 @@ class Account:
             return self.debts
         return tuple(replace(debt, fx_rate=CONTEXT.multiply(debt.fx_rate, factor)) for debt in self.debts)
 
+    def is_moved_by(self, scenario: Scenario) -> bool:
+        """Whether a scenario changes any price or rate of this account."""
+        return scenario.rate_factor(self.currency) != ONE or any(
+            scenario.price_factor(pledge.holding.code, pledge.kind) != ONE
+            or scenario.rate_factor(pledge.currency) != ONE
+            for pledge in self.pledges
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
@@ -85,6 +93,20 @@ class Portfolio:
                 value_under(account, scenario, ceilings_on)
                 for account, ceilings_on in zip(self.accounts, bound, strict=True)
             ]
+
+    def moved(self, scenario: Scenario, base: Sequence[AccountValue]) -> list[AccountValue]:
+        """Return what :meth:`under` does, given the values at rest: what a scenario leaves alone is not valued again."""
+        if any(cap.scope != Scope.ACCOUNT for cap in self.caps):
+            return self.under(scenario)
+        places = [place for place, account in enumerate(self.accounts) if account.is_moved_by(scenario)]
+        values = list(base)
+        for place, value in zip(
+            places,
+            Portfolio([self.accounts[place] for place in places], self.caps).under(scenario),
+            strict=True,
+        ):
+            values[place] = value
+        return values
 
     def bound(self, scenario: Scenario = AT_REST) -> list[tuple[Ceiling, ...]]:
         """Return the caps that bind on each account under a scenario."""

@@ -22,10 +22,22 @@ from margin.api.events import EventFeedView
 from margin.caps import propose_cap
 from margin.decisions import propose_decision
 from margin.groups import open_group
-from margin.models import Broker, CallDecision, ClientGroup, CollateralCap, MarginCall, Notice, SaleStop
+from margin.models import (
+    Broker,
+    CallDecision,
+    ClientGroup,
+    CollateralCap,
+    MarginCall,
+    Notice,
+    SaleStop,
+    ScenarioSet,
+    StressRun,
+)
 from margin.notices.outbox import tell
 from margin.sales.switch import put_stop
+from margin.stress.runs import run_stress
 from tests.builders import D, user
+from tests.margin.stress.firm import approved
 
 from .conftest import House, peak_brokerage, problem, system_of
 from .stories import sealed, with_a_planned_sale
@@ -84,6 +96,13 @@ def cap_of(broker: Broker) -> CollateralCap:
         open_group(broker=broker, name="Chan family", actor="wong")
     terms = {"scope": "group", "measure": "single_name", "share": "0.40", "valid_from": clock.today()}
     return CollateralCap.objects.first() or propose_cap(broker=broker, maker=user("wong"), **terms)
+
+
+def stress_test_of(broker: Broker) -> StressRun:
+    """What the firm's scenarios would do to Ms Chan."""
+    return StressRun.objects.first() or run_stress(
+        broker=broker, scenario_set=ScenarioSet.objects.first() or approved(broker)
+    )
 
 
 def limit_of_the_loan() -> AccountLimit:
@@ -147,6 +166,8 @@ def addressed(path: str, house: House) -> str:
         "call-decisions": deviation_from(call).pk,
         "collateral-caps": cap_of(house.world.broker).pk,
         "sale-stops": stop_of(house.world.broker).pk,
+        "scenario-sets": stress_test_of(house.world.broker).scenario_set_id,
+        "stress-tests": stress_test_of(house.world.broker).pk,
     }
     return re.sub(r"<\w+:\w+>", str(ids[path.split("/")[0]]), path)
 
@@ -185,6 +206,7 @@ def test_lists_show_ones_own_rows_only(house: House):
     assert closing_of_march().pk
     assert cap_of(house.world.broker).pk
     assert stop_of(house.world.broker).pk
+    assert stress_test_of(house.world.broker).pk
     peak = system_of(peak_brokerage())
     lists = ((path, view) for path, view in MANY if hasattr(view, "get") and not path.endswith(".csv"))
     for path, _view in lists:
