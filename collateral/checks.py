@@ -14,6 +14,8 @@ from ledger.core.decimals import InexactValue, decimal_places, exact
 from ledger.core.errors import Invalid
 
 SOURCE_LENGTH_MAX: Final = 40
+# What the agreed price of several sources is recorded under; nobody else may speak in its name.
+MEDIAN: Final = "median"
 _NO_NUMBERS: Final = frozenset({"nan", "snan", "inf", "infinity"})
 
 
@@ -57,7 +59,13 @@ def check_observed_at(observed_at: datetime) -> datetime:
 
 
 def check_source(source: str) -> str:
-    """Return the name of a source; Invalid (`INVALID_SOURCE`) where it is empty or too long to keep."""
+    """Return the name of a source; Invalid (`INVALID_SOURCE`) where it is empty, too long to keep or the median's."""
+    if source == MEDIAN:
+        raise Invalid(
+            _("%(source)s is the name of the price that several sources agree on.") % {"source": source},
+            field="source",
+            code="INVALID_SOURCE",
+        )
     if not 0 < len(source) <= SOURCE_LENGTH_MAX:
         raise Invalid(
             _("A source has a name of at most %(most)s characters.") % {"most": SOURCE_LENGTH_MAX},

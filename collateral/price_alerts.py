@@ -1,9 +1,9 @@
-"""Tells once when an instrument's price turns stale, and once when it is fresh again."""
+"""Tells once when an instrument's price turns stale or its sources disagree, and once when all is well again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -12,12 +12,15 @@ from ledger.core import clock
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import Event
 
+from .feeds.agreement import Agreement
 from .models import Instrument, Price
 from .prices import latest_prices
 from .staleness import PriceState
 
 STALE: Final = "collateral.price.stale"
 FRESH: Final = "collateral.price.fresh"
+DISAGREED: Final = "collateral.price.disagreed"
+AGREED: Final = "collateral.price.agreed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,37 @@ def flag_stale_prices(*, actor: str = SYSTEM) -> list[StateChange]:
         )
         changes.append(StateChange(code, before, quote.state))
     return changes
+
+
+def tell_agreement(instrument: Instrument, found: Agreement, *, why: str, actor: str = SYSTEM) -> bool:
+    """Record one event when the sources of a price begin to disagree, when it changes who does, and when none does.
+
+    `why` says why there is no new price (`no_quorum`, or the code of the refusal), and is empty where there is
+    one. The caller holds the instrument's row. Returns whether anything was said.
+    """
+    state: dict[str, Any] = {"why": why, "outliers": list(found.outliers)}
+    well: dict[str, Any] = {"why": "", "outliers": []}
+    said = (
+        Event.objects.filter(
+            subject_type=Instrument._meta.label_lower,
+            subject_id=str(instrument.pk),
+            topic__in=[DISAGREED, AGREED],
+        )
+        .order_by("-id")
+        .values_list("payload", flat=True)
+        .first()
+    )
+    if state == ({key: said[key] for key in well} if said else well):
+        return False
+    record_event(
+        AGREED if state == well else DISAGREED,
+        instrument,
+        actor=actor,
+        code=instrument.code,
+        agreeing=list(found.agreeing),
+        **state,
+    )
+    return True
 
 
 def _last_said(instruments: dict[str, Instrument]) -> dict[str, PriceState]:

@@ -94,7 +94,7 @@ class _Lines:
             )
         instrument_id, trading_currency = self.instruments[row.code]
         price = check_price(row.price, row.currency, trading_currency=trading_currency)
-        observed_at = check_observed_at(_moment(row.observed_at))
+        observed_at = check_observed_at(moment(row.observed_at))
         before_at, before_line = self.last_seen.get(instrument_id, (observed_at, line))
         if observed_at < before_at:
             raise Invalid(
@@ -169,7 +169,8 @@ def _conflict(source: str, price: Decimal) -> Refusal:
     )
 
 
-def _moment(value: datetime | str) -> datetime:
+def moment(value: datetime | str) -> datetime:
+    """Return the time a cell names in ISO 8601; Invalid (`NOT_A_TIME`) where it names none."""
     if isinstance(value, datetime):
         return value
     try:

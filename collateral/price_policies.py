@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.translation import gettext as _
@@ -19,6 +21,7 @@ from .models import PricePolicy
 from .staleness import Freshness, by_age, by_session
 
 TOPIC = "collateral.price_policy"
+SOURCES_MAX: Final = 20
 
 
 def propose_price_policy(
@@ -30,11 +33,14 @@ def propose_price_policy(
     deviation_limit: object,
     maker: AbstractBaseUser,
     counts_sessions: bool = False,
+    sources_min: int = 1,
+    outlier_limit: object = Decimal("0.02"),
     reason: str = "",
 ) -> PricePolicy:
     """Propose how prices of a kind of asset are judged from `valid_from` on.
 
-    `deviation_limit` is a fraction of the previous price (0.50 is half). Raises Invalid (`INEXACT`,
+    `deviation_limit` is a fraction of the previous price (0.50 is half), `outlier_limit` of the median of the
+    `sources_min` or more sources that must agree (regulation 8.15: two for virtual assets). Raises Invalid (`INEXACT`,
     `OUT_OF_RANGE`, `RETROACTIVE`).
     """
     policy = PricePolicy(
@@ -44,6 +50,8 @@ def propose_price_policy(
         soft_age_seconds=soft_age_seconds,
         hard_age_seconds=hard_age_seconds,
         deviation_limit=exact_for(PricePolicy, "deviation_limit", deviation_limit),
+        sources_min=sources_min,
+        outlier_limit=exact_for(PricePolicy, "outlier_limit", outlier_limit),
         reason=reason,
     )
     check_price_policy(policy)
@@ -67,6 +75,16 @@ def check_price_policy(policy: PricePolicy) -> None:
     if policy.deviation_limit <= 0:
         raise Invalid(
             _("The deviation limit must be above zero."), field="deviation_limit", code="OUT_OF_RANGE"
+        )
+    if not 1 <= policy.sources_min <= SOURCES_MAX:
+        raise Invalid(
+            _("From 1 to %(most)s sources may have to agree.") % {"most": SOURCES_MAX},
+            field="sources_min",
+            code="OUT_OF_RANGE",
+        )
+    if not 0 < policy.outlier_limit < 1:
+        raise Invalid(
+            _("The outlier limit lies between zero and one."), field="outlier_limit", code="OUT_OF_RANGE"
         )
     in_force = price_policies_on(clock.today()).get(policy.asset_kind)
     refuse_retroactive(policy.valid_from, is_effective=in_force not in (None, policy))

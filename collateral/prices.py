@@ -23,7 +23,7 @@ from ledger.core.errors import Conflict, Invalid, Refusal
 from ledger.core.events import record_event
 
 from .checks import check_observed_at, check_source, exact_for
-from .models import Instrument, Price, PriceAdjustment
+from .models import Instrument, Price, PriceAdjustment, PriceComponent, SourceQuote
 from .price_policies import freshness_at, price_policies_on
 from .staleness import Freshness, PriceState
 
@@ -74,8 +74,9 @@ def record_price(
     observed_at: datetime,
     source: str,
     actor: str,
+    quotes: Sequence[SourceQuote] = (),
 ) -> Price:
-    """Record a live price, per unit in the instrument's trading currency.
+    """Record a live price, per unit in the instrument's trading currency; `quotes` are what it is the median of.
 
     The same values again answer with the row that was made. Raises Invalid: `INEXACT`, `NOT_POSITIVE`,
     `WRONG_CURRENCY`, `INVALID_SOURCE`, `FROM_THE_FUTURE`, `NO_PRICE_POLICY` where no policy for the kind of
@@ -89,7 +90,8 @@ def record_price(
         .get(pk=instrument.pk)
     )
     number = check_price(price, currency, trading_currency=locked.trading_currency)
-    check_source(source)
+    if not quotes:
+        check_source(source)
     check_observed_at(observed_at)
     known = Price.objects.filter(
         instrument=locked, source=source, observed_at=observed_at, adjustment=None
@@ -111,6 +113,7 @@ def record_price(
         observed_at=observed_at,
         received_at=clock.now(),
     )
+    PriceComponent.objects.bulk_create(PriceComponent(price=recorded, quote=quote) for quote in quotes)
     record_event(
         "collateral.price.recorded", recorded, actor=actor, code=locked.code, price=str(number), source=source
     )

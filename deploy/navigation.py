@@ -30,6 +30,8 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
         (
             ("collateral.Instrument", "candlestick_chart"),
             ("collateral.Price", "attach_money"),
+            ("collateral.PriceFeed", "rss_feed"),
+            ("collateral.SourceQuote", "compare_arrows"),
             ("collateral.LendingHaircut", "content_cut"),
             ("collateral.CapitalHaircut", "account_balance"),
             ("collateral.FxRate", "currency_exchange"),

@@ -222,6 +222,9 @@ LOMBARD_VENUE_ADAPTERS: dict[str, str] = env.dict("LOMBARD_VENUE_ADAPTERS", defa
 # What goes wrong at the paper venue, order by order: lost_reply, part_fill, late_report, duplicate, reject or none.
 LOMBARD_PAPER_FAULTS: list[str] = env.list("LOMBARD_PAPER_FAULTS", default=[])
 
+# Sources of prices by code, as JSON (deploy/docs/feeds.md); without any, no price is fetched over the network.
+LOMBARD_PRICE_FEEDS: dict[str, Any] = env.json("LOMBARD_PRICE_FEEDS", default={})
+
 # House accounts without bounds lie in this many slots; a process posts to its own, so that processes do not queue.
 LEDGER_HOUSE_SLOTS = env.int("LEDGER_HOUSE_SLOTS", default=16)
 
@@ -338,6 +341,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "accrue-interest": {"task": "margin.tasks.accrue_interest", "schedule": crontab(hour=0, minute=5)},
     "stress-accounts": {"task": "margin.tasks.stress_accounts", "schedule": crontab(hour=18, minute=30)},
     "flag-stale-prices": {"task": "collateral.tasks.flag_stale_prices", "schedule": crontab()},
+    "poll-feeds": {"task": "collateral.tasks.poll_feeds", "schedule": timedelta(seconds=5)},
     "seal-books": {"task": "ledger.tasks.seal_books", "schedule": timedelta(seconds=5)},
     "make-partitions": {"task": "ledger.tasks.make_partitions", "schedule": crontab(hour=1, minute=15)},
     "audit": {"task": "ledger.tasks.run_audit", "schedule": crontab(hour=2, minute=30)},

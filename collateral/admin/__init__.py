@@ -1,5 +1,5 @@
 """The market in the back office: what can be pledged, what it costs, what share of it is lent against."""
 
-from . import capital, eligibility, haircut, instrument, policy, price, rate
+from . import capital, eligibility, feed, haircut, instrument, policy, price, rate
 
-__all__ = ["capital", "eligibility", "haircut", "instrument", "policy", "price", "rate"]
+__all__ = ["capital", "eligibility", "feed", "haircut", "instrument", "policy", "price", "rate"]

@@ -29,19 +29,22 @@ class PricePolicyAdmin(FourEyesAdmin):
         "soft_age_seconds",
         "hard_age_seconds",
         "deviation",
+        "sources_min",
         "maker",
         "checker",
     )
     list_filter = ("approval", "asset_kind")
     list_select_related = ("maker", "checker")
     ordering = ("-pk",)
-    fieldsets = ((None, {"fields": (*_JUDGED_BY, "deviation_limit", "reason")}),)
+    fieldsets = (
+        (None, {"fields": (*_JUDGED_BY, "deviation_limit", ("sources_min", "outlier_limit"), "reason")}),
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """A proposal that was made shows its limit in per cent, and its decision."""
         if obj is None:
             return self.fieldsets
-        proposal = (*_JUDGED_BY, "deviation", "reason")
+        proposal = (*_JUDGED_BY, "deviation", ("sources_min", "outliers"), "reason")
         decision = ("approval_state", ("maker", "made_at"), ("checker", "checked_at"))
         return ((None, {"fields": proposal}), (_("Decision"), {"fields": decision}))
 
@@ -56,6 +59,8 @@ class PricePolicyAdmin(FourEyesAdmin):
             soft_age_seconds=proposal.soft_age_seconds,
             hard_age_seconds=proposal.hard_age_seconds,
             deviation_limit=proposal.deviation_limit,
+            sources_min=proposal.sources_min,
+            outlier_limit=proposal.outlier_limit,
             reason=proposal.reason,
             maker=maker,
         )
@@ -70,3 +75,7 @@ class PricePolicyAdmin(FourEyesAdmin):
     @display(description=_("deviation limit"), ordering="deviation_limit")
     def deviation(self, policy: PricePolicy) -> str:
         return f"{figure(policy.deviation_limit * 100)}%"
+
+    @display(description=_("outlier limit"))
+    def outliers(self, policy: PricePolicy) -> str:
+        return f"{figure(policy.outlier_limit * 100)}%"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -118,6 +120,18 @@ class PricePolicy(FourEyes):
         _("deviation limit"),
         help_text=_("Largest move from the previous price that is accepted, 0.50 = 50%."),
     )
+    sources_min = models.PositiveSmallIntegerField(
+        _("sources that must agree"),
+        default=1,
+        help_text=_(
+            "From two on, a price of the feeds is the median of the bids of that many sources or more."
+        ),
+    )
+    outlier_limit = rate_field(
+        _("outlier limit"),
+        default=Decimal("0.02"),
+        help_text=_("A source further from the median of all is left out, 0.02 = 2%."),
+    )
 
     class Meta(FourEyes.Meta):
         verbose_name = _("price policy")
@@ -127,6 +141,12 @@ class PricePolicy(FourEyes):
             models.CheckConstraint(
                 name="collateral_pricepolicy_soft_before_hard",
                 condition=Q(soft_age_seconds__lte=F("hard_age_seconds")),
+            ),
+            models.CheckConstraint(
+                name="collateral_pricepolicy_sources_in_range",
+                condition=Q(
+                    sources_min__gte=1, sources_min__lte=20, outlier_limit__gt=0, outlier_limit__lt=1
+                ),
             ),
             models.UniqueConstraint(
                 fields=["asset_kind", "valid_from"],

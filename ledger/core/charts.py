@@ -21,7 +21,8 @@ class Chart:
     """A bar or line chart; values are decimal text, exact as far as the browser.
 
     Numbers beside it are short ones such as 1.2M, or with up to `decimals` places. A stepped line stays where it was
-    until the next point. `links` leads from each bar to the rows it counts.
+    until the next point. Where only the differences matter, the axis need not begin at zero. `links` leads from each
+    bar to the rows it counts.
     """
 
     title: object
@@ -31,6 +32,7 @@ class Chart:
     unit: object = ""
     decimals: int | None = None
     is_stepped: bool = False
+    begins_at_zero: bool = True
     links: Sequence[tuple[object, str]] = ()
 
     @property
@@ -79,7 +81,7 @@ class Chart:
                 "scales": {
                     "x": {"grid": {"display": False}, "ticks": ticks},
                     "y": {
-                        "beginAtZero": True,
+                        "beginAtZero": self.begins_at_zero,
                         "grid": {"color": "#9ca3af"},
                         "border": {"display": False},
                         "ticks": ticks | {"precision": self.decimals or 0, "format": written},

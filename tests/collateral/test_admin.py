@@ -272,6 +272,8 @@ class TestPolicies:
         "soft_age_seconds": "0",
         "hard_age_seconds": "0",
         "deviation_limit": "0.50",
+        "sources_min": "1",
+        "outlier_limit": "0.02",
         "reason": "",
     }
 
