@@ -22,6 +22,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.ForcedSale", "sell"),
             ("margin.Valuation", "monitoring"),
             ("margin.StressRun", "crisis_alert"),
+            ("margin.HaircutBacktest", "history_toggle_off"),
             ("margin.LoanMovement", "swap_horiz"),
         ),
     ),

@@ -12,5 +12,6 @@ the house's of the demonstration kind, 30 to 60% by asset, not of the time.
 - `history`   closing prices and what can be sold
 - `rules`     the rules, each from an account to numbers of lots
 - `accounts`  the accounts and their days
+- `haircuts`  coins alone under several haircuts: whether 60% was enough
 - `report`    the figures, the table and the JSON
 """

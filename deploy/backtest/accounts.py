@@ -25,13 +25,18 @@ SCREEN: Final = Decimal("0.99")
 
 @dataclass(slots=True)
 class Account:
-    """What a client holds and owes; `called_on` while a call is open."""
+    """What a client holds and owes; `called_on` while a call is open, `calls` how many there were.
+
+    `thinnest_cover` is the least that market value was of the loan at a close at which the account was called.
+    """
 
     number: int
     opened_on: date
     held: dict[str, Decimal]
     loan: Decimal
     called_on: date | None = None
+    calls: int = 0
+    thinnest_cover: Decimal | None = None
     prices: dict[str, Decimal] = field(default_factory=dict)
 
 
@@ -68,7 +73,7 @@ def drawn(history: History, count: int, seed: int) -> list[Account]:
             for code in codes
         }
         account = Account(number, opened_on, held, Decimal(0), prices={code: closes[code] for code in codes})
-        margin_value = value_account(_holdings(account, history), []).margin_value
+        margin_value = value_account(holdings(account, history), []).margin_value
         account.loan = round_half_up(margin_value * dice.randint(9_000, 9_900) / 10_000)
         accounts.append(account)
     return accounts
@@ -85,10 +90,14 @@ def live_through(account: Account, history: History, rule: str) -> Iterator[Sale
         if account.loan <= 0 or not account.held or not _is_near(account, history):
             account.called_on = None
             continue
-        value = value_account(_holdings(account, history), [Debt("loan", account.loan)])
+        value = value_account(holdings(account, history), [Debt("loan", account.loan)])
         if not value.is_above(CALL):
             account.called_on = None
-        elif account.called_on is not None or value.is_at_least(IMMEDIATE):
+            continue
+        account.calls += account.called_on is None
+        cover = value.market_value / value.loan
+        account.thinnest_cover = min(cover, account.thinnest_cover or cover)
+        if account.called_on is not None or value.is_at_least(IMMEDIATE):
             sale = _sell(account, history, rule, on)
             account.called_on = None if sale and sale.shortage_after <= 0 else on
             if sale:
@@ -106,7 +115,7 @@ def _is_near(account: Account, history: History) -> bool:
     return account.loan > SCREEN * margin
 
 
-def _holdings(account: Account, history: History) -> list[Holding]:
+def holdings(account: Account, history: History) -> list[Holding]:
     return [
         Holding(code, quantity, account.prices[code], history.haircuts[code])
         for code, quantity in sorted(account.held.items())
@@ -117,7 +126,7 @@ def _question(account: Account, history: History, on: date) -> Question:
     closes = history.closes[on]
     return {
         "loan": account.loan,
-        "holdings": _holdings(account, history),
+        "holdings": holdings(account, history),
         "candidates": [
             Candidate(
                 code,
@@ -150,7 +159,7 @@ def _sell(account: Account, history: History, rule: str, on: date) -> Sale | Non
         if not account.held[code]:
             del account.held[code]
     account.loan = account.loan - sum(gross.values(), Decimal(0)) + cost
-    margin_value = value_account(_holdings(account, history), []).margin_value
+    margin_value = value_account(holdings(account, history), []).margin_value
     return Sale(
         account=account.number,
         on=on,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from statistics import median
 from typing import Any, Final
@@ -12,6 +13,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from deploy.backtest.accounts import Account, Sale
+from ledger.core.decimals import plain
+from margin.stress.backtests import HaircutOutcome
 
 BREACHES: Final = ("beyond_target_plus_one_lot", "negative_holding", "stale_price")
 
@@ -40,6 +43,32 @@ def figures(rule: str, sales: Sequence[Sale], accounts: Sequence[Account]) -> di
         "shortfall_hkd": int(shortfall),
         "breaches": {name: breached[name] for name in BREACHES},
     }
+
+
+def haircut_figures(each: HaircutOutcome) -> dict[str, Any]:
+    """One haircut for machines: counts, and amounts in HKD as decimal text."""
+    return {
+        name: plain(value) if isinstance(value, Decimal) else value for name, value in asdict(each).items()
+    }
+
+
+def haircut_table(outcomes: Sequence[HaircutOutcome], title: str) -> Table:
+    table = Table(title=title, caption="haircuts on coins; cover: the least at a call", box=SIMPLE_HEAD)
+    columns = ("haircut", "lent HKD", "calls", "sales", "sold HKD", "losers", "loss HKD", "thinnest cover")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for each in outcomes:
+        table.add_row(
+            f"{each.haircut:.0%}",
+            f"{each.lent:,.2f}",
+            str(each.calls),
+            str(each.sales),
+            f"{each.sold:,.2f}",
+            str(each.losers),
+            f"{each.loss:,.2f}",
+            "–" if each.thinnest_cover is None else f"{each.thinnest_cover:.2%}",
+        )
+    return table
 
 
 def _median(ratios: Sequence[Decimal]) -> float | None:

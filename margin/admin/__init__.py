@@ -1,6 +1,7 @@
 """The back office of the room: each page tells a story, each figure leads to what it is made of."""
 
 from . import (
+    backtest,
     books,
     broker,
     call,
@@ -20,6 +21,7 @@ from . import (
 )
 
 __all__ = [
+    "backtest",
     "books",
     "broker",
     "call",

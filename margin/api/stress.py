@@ -14,8 +14,8 @@ from rest_framework.response import Response
 
 from ledger.core.api.fields import CommandSerializer, EmptyCommandSerializer, StrictDateField, TextField
 from ledger.core.api.filters import IdFilter
-from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing
-from margin.models import Broker, Facility, ScenarioSet, StressResult, StressRun
+from ledger.core.api.views import Commanding, DecidedByPeople, Deciding, Detail, Listing, SharedView
+from margin.models import Broker, Facility, HaircutBacktest, ScenarioSet, StressResult, StressRun
 from margin.stress import sets
 from margin.stress.prices import break_even_of
 from margin.stress.runs import run_stress
@@ -23,6 +23,7 @@ from margin.stress.runs import run_stress
 from .sale_serializers import RejectSaleSerializer
 from .stress_serializers import (
     BreakEvenSerializer,
+    HaircutBacktestSerializer,
     ScenarioSerializer,
     ScenarioSetSerializer,
     StressResultSerializer,
@@ -219,3 +220,25 @@ class BreakEvenView(Detail, BrokerView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(BreakEvenSerializer(break_even_of(self.get_object())).data)
+
+
+class _Backtests(SharedView):
+    """Of the market and of no firm, so every firm reads them."""
+
+    model = HaircutBacktest
+    serializer_class = HaircutBacktestSerializer
+    lookup_field = "pk"
+    lookup_url_kwarg = "id"
+
+    def get_queryset(self) -> QuerySet[HaircutBacktest]:
+        return HaircutBacktest.objects.prefetch_related("rows")
+
+
+@extend_schema_view(get=extend_schema(operation_id="listHaircutBacktests", tags=TAGS))
+class HaircutBacktestListView(Listing, _Backtests):
+    """What several haircuts on coins would have done to the lender over real prices, newest first."""
+
+
+@extend_schema_view(get=extend_schema(operation_id="getHaircutBacktest", tags=TAGS))
+class HaircutBacktestView(Detail, _Backtests):
+    """One backtest of haircuts, a row for each."""

@@ -10,7 +10,16 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from ledger.core.api.fields import CommandSerializer, StrictDecimalField, TextField, money_field, rate_field
-from margin.models import ScenarioSet, StressName, StressResult, StressRun, StressScenario, StressTotal
+from margin.models import (
+    HaircutBacktest,
+    HaircutOutcomeRow,
+    ScenarioSet,
+    StressName,
+    StressResult,
+    StressRun,
+    StressScenario,
+    StressTotal,
+)
 from margin.stress.breakeven import BreakEven, Edge
 from margin.stress.prices import AssetBreakEven, FacilityBreakEven
 
@@ -189,3 +198,26 @@ class BreakEvenSerializer(serializers.Serializer[FacilityBreakEven]):
     at = serializers.DateTimeField()
     falls = FallsSerializer()
     assets = AssetBreakEvenSerializer(many=True)
+
+
+class HaircutOutcomeSerializer(serializers.ModelSerializer[HaircutOutcomeRow]):
+    haircut = rate_field()
+    lent = money_field()
+    sold = money_field()
+    loss = money_field()
+    thinnest_cover = rate_field(
+        allow_null=True,
+        help_text=_("The least market value was of a loan at a close at which it was called."),
+    )
+
+    class Meta:
+        model = HaircutOutcomeRow
+        fields = ["haircut", "lent", "calls", "sales", "sold", "losers", "loss", "thinnest_cover"]
+
+
+class HaircutBacktestSerializer(serializers.ModelSerializer[HaircutBacktest]):
+    rows = HaircutOutcomeSerializer(many=True)
+
+    class Meta:
+        model = HaircutBacktest
+        fields = ["id", "started_on", "ended_on", "account_count", "seed", "ran_at", "actor", "rows"]

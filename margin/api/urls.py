@@ -47,6 +47,8 @@ from .stops import AskToLiftView, LiftStopView, StopListView, StopView
 from .stress import (
     ApproveScenarioSetView,
     BreakEvenView,
+    HaircutBacktestListView,
+    HaircutBacktestView,
     RejectScenarioSetView,
     ScenarioSetListView,
     ScenarioSetView,
@@ -79,6 +81,8 @@ urlpatterns = [
     path("scenario-sets/<int:id>", ScenarioSetView.as_view()),
     path("scenario-sets/<int:id>:approve", ApproveScenarioSetView.as_view()),
     path("scenario-sets/<int:id>:reject", RejectScenarioSetView.as_view()),
+    path("haircut-backtests", HaircutBacktestListView.as_view()),
+    path("haircut-backtests/<int:id>", HaircutBacktestView.as_view()),
     path("stress-tests", StressRunListView.as_view()),
     path("stress-tests/<int:id>", StressRunView.as_view()),
     path("stress-results", StressResultListView.as_view()),

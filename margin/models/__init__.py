@@ -1,3 +1,4 @@
+from .backtest import HaircutBacktest, HaircutOutcomeRow
 from .broker import ApiKey, Broker, Staff
 from .call import MarginCall, MarginCallVersion
 from .cap import ClientGroup, CollateralCap, ValuationCap, ValuationRunTotal
@@ -35,6 +36,8 @@ __all__ = [
     "Facility",
     "Fill",
     "ForcedSale",
+    "HaircutBacktest",
+    "HaircutOutcomeRow",
     "InterestAccrual",
     "InterestPosting",
     "Launch",

@@ -11,9 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from deploy.backtest.accounts import Account, drawn, live_through
+from deploy.backtest.haircuts import outcome
 from deploy.backtest.history import History, load
 from deploy.backtest.report import figures
 from deploy.backtest.rules import PEERS, RULES
+from margin.models import HaircutBacktest
 from margin.sales.fees import FeeSchedule
 from margin.sales.lines import Candidate
 from margin.sales.lots import SaleBook
@@ -147,3 +149,43 @@ def test_half_a_loan_larger_than_the_account_takes_it_all():
     question = {"loan": D("9000000.00"), "credit_limit": None, "holdings": [holding], "target": D(1)}
 
     assert PEERS["half_the_loan"](SaleBook(candidates=[offer], **question)) == [20]
+
+
+def of_bitcoin(*prices):
+    """Coins on whose first day every account opens; then these prices, and the last one for weeks."""
+    closes = {
+        MONDAY + timedelta(days=number): {"BTC": D(price), "ETH": D(price)}
+        for number, price in enumerate([*prices, *[prices[-1]] * 19])
+    }
+    steps = dict.fromkeys(("BTC", "ETH"), D("0.0001"))
+    return History(closes, steps, dict.fromkeys(("BTC", "ETH"), D("0.60")))
+
+
+def test_a_lower_haircut_lends_more_on_the_same_coins_and_loses_what_60_percent_keeps():
+    history = of_bitcoin("300000", "150000")
+    at_20, at_60 = (outcome(history, D(haircut), 8, 1) for haircut in ("0.2", "0.6"))
+
+    assert at_20.lent == pytest.approx(2 * at_60.lent, abs=1)
+    assert (at_20.calls, at_60.calls) == (8, 8)
+    assert (at_20.losers, at_60.losers, at_60.loss) == (8, 0, 0)
+    # 72 to 79.2% of the opening value was lent, and half of that is left, less 0.2% for selling it.
+    assert D("0.30") < at_20.loss / at_20.lent < D("0.38")
+    assert D("0.62") < at_20.thinnest_cover < D("0.70")
+    assert at_60.thinnest_cover > D("1.25")
+
+
+def test_haircuts_over_a_year_as_an_object_and_a_table(db):
+    options = ("--accounts=3", "--from=2022-02-01", "--to=2022-07-29", "--haircuts=0.6, 0.1")
+    result = json.loads(backtest(*options, "--json", "--keep"))
+    assert HaircutBacktest.objects.get().rows.count() == 2
+
+    assert [row["haircut"] for row in result["haircuts"]] == ["0.1", "0.6"]
+    assert result["haircuts"][0]["loss"] >= result["haircuts"][1]["loss"] == "0"
+    assert all(row["calls"] >= 1 and row["sales"] >= 1 for row in result["haircuts"])
+    assert "thinnest cover" in backtest(*options)
+
+
+@pytest.mark.parametrize("options", [("--haircuts=1",), ("--haircuts=x",), ("--keep", "--to=2021-03-01")])
+def test_what_is_no_haircut_is_refused(options):
+    with pytest.raises(CommandError):
+        backtest(*options)

@@ -10,10 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from deploy.demo import clients, firm, replay
+from deploy.backtest.history import load
+from deploy.demo import clients, firm, haircuts, replay
 from ledger.core.models import Event
 from ledger.models import Entry
-from margin.models import Valuation
+from margin.models import HaircutBacktest, StressRun, Valuation
 
 LAST_DAY = date(2022, 5, 12)
 
@@ -23,6 +24,8 @@ def two_weeks(monkeypatch):
     """Twelve clients until the day the market of virtual assets broke."""
     monkeypatch.setattr(clients, "COUNT", 12)
     monkeypatch.setattr(replay, "STORY_TO", LAST_DAY)
+    monkeypatch.setattr(haircuts, "ACCOUNTS", 2)
+    monkeypatch.setattr(haircuts, "load", lambda *_years: load(date(2022, 3, 1), LAST_DAY))
 
 
 def demo() -> dict[str, int | float]:
@@ -41,6 +44,9 @@ def test_the_story_is_told_once_however_often_it_is_asked_for(two_weeks):
     assert first["valuations"] == Valuation.objects.filter(run__isnull=False).count() > 12 * 12
     assert first["margin_calls_issued"] > 0
     assert first["audit_findings"] == 0
+    [stress_test] = StressRun.objects.all()
+    assert (stress_test.month, stress_test.account_count) == (date(2022, 5, 1), 12)
+    assert HaircutBacktest.objects.get().rows.count() == len(haircuts.HAIRCUTS)
 
     assert demo() == first
     assert (Entry.objects.count(), Event.objects.count()) == (entries, events)

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from deploy.demo import clients, firm, replay
+from deploy.demo import clients, firm, haircuts, replay
 from deploy.demo.summary import Summary, summarise
 from deploy.embedded.supervisor import serve
 from ledger.core import clock
@@ -91,6 +91,8 @@ class Command(BaseCommand):
         bar = progress.add_task("Importing five years of prices", total=None)
         firm.import_market()
         progress.update(bar, total=1, completed=1)
+        bar = progress.add_task("Trying haircuts on them", total=len(haircuts.HAIRCUTS))
+        haircuts.try_haircuts(lambda: progress.advance(bar))
         bar = progress.add_task("Opening the firm and its clients", total=clients.COUNT)
         # The last market close before the story, on the eve of a weekend.
         with (
