@@ -20,6 +20,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.MarginCall", "notifications_active"),
             ("margin.CallDecision", "gavel"),
             ("margin.ForcedSale", "sell"),
+            ("margin.SettlementInstruction", "handshake"),
             ("margin.Valuation", "monitoring"),
             ("margin.StressRun", "crisis_alert"),
             ("margin.HaircutBacktest", "history_toggle_off"),

@@ -300,6 +300,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "AcknowledgementChannel": "margin.acknowledgements.CHANNEL_CHOICES",
         "MarginCallStatus": "margin.models.MarginCall.Status",
         "ForcedSaleStatus": "margin.models.ForcedSale.Status",
+        "SettlementStatus": "margin.models.SettlementInstruction.Status",
+        "SettlementOutcome": "margin.models.SettlementReport.Outcome",
+        "SettlementSource": "margin.models.SettlementReport.Source",
+        "SettlementPenaltyKind": "margin.models.SettlementPenalty.Kind",
         "SaleOrderStatus": "margin.models.SaleOrder.Status",
     },
 }

@@ -15,6 +15,7 @@ from ledger.core.errors import Conflict
 CALL: Final = "margin_call"
 SALE: Final = "forced_sale"
 ORDER: Final = "sale_order"
+SETTLEMENT: Final = "settlement"
 
 TRANSITIONS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     CALL: (
@@ -102,6 +103,18 @@ TRANSITIONS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("part_filled", "part_filled", "part_filled"),
         ("part_filled", "filled", "filled"),
         ("part_filled", "cancelled", "cancelled"),
+    ),
+    # A fail stays open: it is tried again on the next settlement day.
+    SETTLEMENT: (
+        ("pending", "part_settled", "part_settled"),
+        ("pending", "settled", "settled"),
+        ("pending", "failed", "failed"),
+        ("part_settled", "part_settled", "part_settled"),
+        ("part_settled", "settled", "settled"),
+        ("part_settled", "failed", "failed"),
+        ("failed", "part_settled", "part_settled"),
+        ("failed", "settled", "settled"),
+        ("failed", "failed", "failed"),
     ),
 }
 

@@ -31,6 +31,9 @@ class Role(models.TextChoices):
     HOUSE_CAPITAL = "house_capital", _("House capital")
     SUSPENSE = "suspense", _("Suspense")
     WRITE_OFF = "write_off", _("Write-off")
+    SETTLEMENT_COST = "settlement_cost", _("Cost of failed settlement")
+    PROVISION = "provision", _("Provision for shortfalls")
+    PROVISION_EXPENSE = "provision_expense", _("Provision expense")
 
 
 DEBIT_NORMAL_ROLES = frozenset(
@@ -42,6 +45,8 @@ DEBIT_NORMAL_ROLES = frozenset(
         Role.NOSTRO,
         Role.UNSETTLED_RECEIVABLE,
         Role.WRITE_OFF,
+        Role.SETTLEMENT_COST,
+        Role.PROVISION_EXPENSE,
     }
 )
 

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION ledger_is_role(p_role text) RETURNS boolean LANGUAGE 
     SELECT p_role IN ('client_cash', 'client_collateral', 'client_in_sale', 'client_proceeds', 'loan_principal',
                       'interest_receivable', 'shortfall_receivable', 'custody', 'nostro', 'unsettled_receivable',
                       'unsettled_payable', 'charges_payable', 'venue_fee_payable', 'fee_income', 'interest_income',
-                      'house_capital', 'suspense', 'write_off')
+                      'house_capital', 'suspense', 'write_off', 'settlement_cost', 'provision', 'provision_expense')
 $$;
 
 -- Open the accounts that are not there yet; whoever comes second finds them. In the order of their keys, so that two who

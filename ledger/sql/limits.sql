@@ -8,7 +8,7 @@
 
 CREATE OR REPLACE FUNCTION ledger_is_debit_normal(p_role text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_role IN ('loan_principal', 'interest_receivable', 'shortfall_receivable', 'custody', 'nostro',
-                      'unsettled_receivable', 'write_off')
+                      'unsettled_receivable', 'write_off', 'settlement_cost', 'provision_expense')
 $$;
 
 CREATE OR REPLACE FUNCTION ledger_lies_in_slots(p_role text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$

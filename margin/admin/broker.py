@@ -16,6 +16,7 @@ from unfold.forms import BaseDialogForm
 from ledger.core.admin import HouseAdmin, ReasonForm, carry_out, dialog
 from margin.brokers import issue_api_key, open_broker, permit_journals, revoke_api_key
 from margin.models import ApiKey, Broker, Staff
+from margin.sales.instructions import set_settlements_reported
 from margin.sales.switch import set_forced_sales_stopped
 from margin.staff import assign_staff
 
@@ -60,12 +61,13 @@ class BrokerAdmin(BrokerScope, HouseAdmin):
                 "fields": (
                     ("code", "name", "entity_type"),
                     ("book", "went_live_at", "are_forced_sales_stopped"),
+                    "are_settlements_reported",
                 )
             },
         ),
         *add_fieldsets[1:],
     )
-    actions_detail = ("stop_sales", "resume_sales")
+    actions_detail = ("stop_sales", "resume_sales", "take_reports", "settle_on_paper")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -74,10 +76,13 @@ class BrokerAdmin(BrokerScope, HouseAdmin):
         return self.may(request, "margin.change_broker", object_id)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        is_stopped = Broker.objects.filter(pk=object_id, are_forced_sales_stopped=True).exists()
-        offered = "resume_sales" if is_stopped else "stop_sales"
+        broker = Broker.objects.get(pk=object_id)
+        offered = (
+            "resume_sales" if broker.are_forced_sales_stopped else "stop_sales",
+            "settle_on_paper" if broker.are_settlements_reported else "take_reports",
+        )
         buttons = super().get_actions_detail(request, object_id)
-        return [button for button in buttons if button.method.original_function_name == offered]
+        return [button for button in buttons if button.method.original_function_name in offered]
 
     def save_model(self, request: HttpRequest, obj: Broker, form: Any, change: bool) -> None:
         opened = open_broker(
@@ -118,6 +123,44 @@ class BrokerAdmin(BrokerScope, HouseAdmin):
     )
     def resume_sales(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return self._switch(request, form, object_id, is_stopped=False)
+
+    @action(
+        description=_("Settle by report"),
+        url_path="take-reports",
+        icon="handshake",
+        permissions=["switch"],
+        dialog=dialog(
+            _("Settle by report"),
+            _("Nothing settles any more unless the clearing house reports it."),
+            ReasonForm,
+        ),
+    )
+    def take_reports(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._settle_by(request, form, object_id, is_reported=True)
+
+    @action(
+        description=_("Settle on paper"),
+        url_path="settle-on-paper",
+        icon="description",
+        permissions=["switch"],
+        dialog=dialog(_("Settle on paper"), _("Trades settle in full when they are due."), ReasonForm),
+    )
+    def settle_on_paper(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self._settle_by(request, form, object_id, is_reported=False)
+
+    def _settle_by(
+        self, request: HttpRequest, form: ReasonForm, object_id: str, *, is_reported: bool
+    ) -> HttpResponse:
+        broker = get_object_or_404(self.get_queryset(request), pk=object_id)
+        reason = form.cleaned_data["reason"]
+        return carry_out(
+            request,
+            lambda: set_settlements_reported(
+                broker=broker, is_reported=is_reported, actor=actor(request), reason=reason
+            ),
+            done=_("Settlements come from reports.") if is_reported else _("Settlements are on paper."),
+            then=self.change_url(object_id),
+        )
 
     def _switch(
         self, request: HttpRequest, form: ReasonForm, object_id: str, *, is_stopped: bool

@@ -57,6 +57,10 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.sale.filled_order": _("Order filled"),
     "margin.sale.part_filled_order": _("Order filled in part"),
     "margin.sale.settled_fill": _("Trade settled"),
+    "margin.settlement.settled": _("Settled in full"),
+    "margin.settlement.part_settled": _("Settled in part"),
+    "margin.settlement.failed": _("Settlement failed"),
+    "margin.settlement.penalty": _("Charge for a fail booked"),
     "margin.shortfall.booked": _("Shortfall booked"),
     "margin.client.opened": _("Client opened"),
     "margin.client.va_financing_approved": _("Virtual asset financing approved"),
@@ -74,6 +78,8 @@ TOPICS: Final[dict[str, Any]] = {
     "margin.stop.put_on": _("Stop put on"),
     "margin.stop.lift_asked": _("Asked for the stop to be lifted"),
     "margin.stop.lifted": _("Stop lifted"),
+    "margin.broker.settlements_reported": _("Settlements come from reports"),
+    "margin.broker.settlements_on_paper": _("Settlements are on paper"),
 }
 
 ORDER_REASONS: Final[dict[str, Any]] = {
@@ -104,6 +110,7 @@ REASONS: Final[dict[str, Any]] = {
     "call met": _("The call was met"),
     "target reached": _("Target reached"),
     "released quantities sold": _("Everything released is sold"),
+    "not reported by the end of the settlement day": _("Not reported by the end of the settlement day"),
     "nothing left that cures": _("Nothing left that would cure"),
     "the venue takes no order for the rest": _("The venue takes no order for the rest"),
     **ORDER_REASONS,
@@ -144,6 +151,8 @@ JOURNAL_KINDS: Final[dict[str, Any]] = {
     "sale_earmark_release": _("Taken back from sale"),
     "forced_sale_trade": _("Trade of a forced sale"),
     "forced_sale_settlement": _("Settlement of a forced sale"),
+    "interest_given_back": _("Interest given back"),
+    "settlement_penalty": _("Charge for a failed settlement"),
     "shortfall": _("Shortfall"),
 }
 

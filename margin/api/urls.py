@@ -43,6 +43,13 @@ from .sales import (
     RejectSaleView,
     SubmitSaleView,
 )
+from .settlements import (
+    ChargePenaltyView,
+    ReportSettlementView,
+    SettlementFileView,
+    SettlementListView,
+    SettlementView,
+)
 from .stops import AskToLiftView, LiftStopView, StopListView, StopView
 from .stress import (
     ApproveScenarioSetView,
@@ -118,5 +125,10 @@ urlpatterns = [
     path("sale-stops/<int:id>", StopView.as_view()),
     path("sale-stops/<int:id>:ask-to-lift", AskToLiftView.as_view()),
     path("sale-stops/<int:id>:lift", LiftStopView.as_view()),
+    path("settlement-instructions", SettlementListView.as_view()),
+    path("settlement-instructions.csv", SettlementFileView.as_view()),
+    path("settlement-instructions/<int:id>", SettlementView.as_view()),
+    path("settlement-instructions/<int:id>:report", ReportSettlementView.as_view()),
+    path("settlement-instructions/<int:id>/penalties", ChargePenaltyView.as_view()),
     path("events", EventFeedView.as_view()),
 ]

@@ -12,6 +12,7 @@ from .paper import PaperExecution, PaperOrder
 from .policy import CallDeadline, MarginPolicy
 from .purchase import PurchaseCheck
 from .sale import Fill, ForcedSale, SaleLeg, SaleOrder
+from .settlement import SettlementInstruction, SettlementPenalty, SettlementReport
 from .stop import SaleStop
 from .stress import (
     ScenarioSet,
@@ -57,6 +58,9 @@ __all__ = [
     "SaleOrder",
     "SaleStop",
     "ScenarioSet",
+    "SettlementInstruction",
+    "SettlementPenalty",
+    "SettlementReport",
     "Staff",
     "StressBreakEven",
     "StressName",

@@ -45,6 +45,13 @@ class Broker(models.Model):
     are_forced_sales_stopped = models.BooleanField(
         _("forced sales are stopped"), default=False, help_text=_("The firm's kill switch.")
     )
+    are_settlements_reported = models.BooleanField(
+        _("settlements are reported"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The clearing house reports what settled; otherwise trades settle on paper when due."),
+    )
     went_live_at = models.DateTimeField(
         _("went live at"),
         null=True,

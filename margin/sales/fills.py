@@ -6,6 +6,7 @@ clearing house against a receivable, and settle two settlement days later; until
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -30,6 +31,7 @@ from margin.custody import location_of
 from margin.models import Client, Facility, Fill, ForcedSale, MarginCall, SaleOrder
 
 from .fees import Fees
+from .instructions import open_instruction
 from .planning import SETTLEMENT_LAG_DAYS, charges
 from .venues import Execution
 
@@ -72,6 +74,8 @@ def record_fill(order: SaleOrder, execution: Execution, *, actor: str) -> bool:
         settlement_journal_id=journal_id if is_immediate else None,
         settled_at=clock.now() if is_immediate else None,
     )
+    if not is_immediate:
+        open_instruction(fill)
     locked.filled_quantity += execution.quantity
     is_done = locked.filled_quantity == locked.quantity
     locked.status = states.step(states.ORDER, locked.status, "filled" if is_done else "part_filled")
@@ -88,7 +92,13 @@ def record_fill(order: SaleOrder, execution: Execution, *, actor: str) -> bool:
     return True
 
 
-def proceeds_legs(client: Client, currency: str, net: Decimal) -> list[Leg]:
+def proceeds_legs(
+    client: Client,
+    currency: str,
+    net: Decimal,
+    *,
+    first: Sequence[Role] = (Role.LOAN_PRINCIPAL, Role.INTEREST_RECEIVABLE),
+) -> list[Leg]:
     """Credit settled proceeds: principal first, then booked interest, and what is left is the client's cash.
 
     I15: the loan is never negative; the surplus goes to the client in the same journal.
@@ -96,7 +106,7 @@ def proceeds_legs(client: Client, currency: str, net: Decimal) -> list[Leg]:
     book, number = client.broker.book, client.number
     legs: list[Leg] = []
     rest = net
-    for role in (Role.LOAN_PRINCIPAL, Role.INTEREST_RECEIVABLE):
+    for role in first:
         account = AccountKey(role, currency, number)
         part = min(rest, holding(book, account))
         if part > ZERO:

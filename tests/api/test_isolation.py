@@ -31,6 +31,7 @@ from margin.models import (
     Notice,
     SaleStop,
     ScenarioSet,
+    SettlementInstruction,
     StressRun,
 )
 from margin.notices.outbox import tell
@@ -40,7 +41,7 @@ from tests.builders import D, user
 from tests.margin.stress.firm import approved
 
 from .conftest import House, peak_brokerage, problem, system_of
-from .stories import sealed, with_a_planned_sale
+from .stories import sealed, with_an_unsettled_trade
 
 # These show rows of no firm, or filter by the caller's firm themselves and are tried below.
 SHARED = (SharedView, EventFeedView, UnknownAddress)
@@ -164,6 +165,7 @@ def addressed(path: str, house: House) -> str:
         "firms": "HARBOUR",
         "notices": notice_of(call).pk,
         "call-decisions": deviation_from(call).pk,
+        "settlement-instructions": SettlementInstruction.objects.get().pk,
         "collateral-caps": cap_of(house.world.broker).pk,
         "sale-stops": stop_of(house.world.broker).pk,
         "scenario-sets": stress_test_of(house.world.broker).scenario_set_id,
@@ -173,7 +175,7 @@ def addressed(path: str, house: House) -> str:
 
 
 def test_another_firms_rows_are_not_there(house: House):
-    with_a_planned_sale(house)
+    with_an_unsettled_trade(house)
     sealed()
     peak = system_of(peak_brokerage(), may_post_journals=True)
     tried = 0
@@ -198,7 +200,7 @@ def assert_unknown(response: Any, address: str) -> None:
 
 def test_lists_show_ones_own_rows_only(house: House):
     coins_held(house)
-    call = with_a_planned_sale(house).call
+    call = with_an_unsettled_trade(house).fill.order.leg.sale.call
     deviation_from(call)
     notice_of(call)
     sealed()

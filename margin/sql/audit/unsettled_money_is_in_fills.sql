@@ -1,8 +1,9 @@
--- What the clearing house owes is the gross of unsettled fills; what clients await is their net. What a custodian owes
--- by a corporate action names its place, and is proved by the ledger.
+-- What the clearing house owes is the gross of unsettled fills less the parts that settled; what clients await is their
+-- net. What a custodian owes by a corporate action names its place, and is proved by the ledger.
 WITH awaited AS (
-    SELECT r.book_id, sum(l.gross) AS gross, sum(l.net) AS net
+    SELECT r.book_id, sum(l.gross - coalesce(i.settled_money, 0)) AS gross, sum(l.net - coalesce(i.settled_net, 0)) AS net
       FROM margin_fill l
+      LEFT JOIN margin_settlementinstruction i ON i.fill_id = l.id
       JOIN margin_saleorder o ON o.id = l.order_id
       JOIN margin_saleleg g ON g.id = o.leg_id
       JOIN margin_forcedsale f ON f.id = g.sale_id
