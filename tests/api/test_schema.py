@@ -14,10 +14,11 @@ from django.contrib.staticfiles import finders
 from django.test import Client as Browser
 from drf_spectacular.generators import SchemaGenerator
 
+from margin.models import SettlementInstruction
 from tests.builders import user
 
 from .conftest import Caller, House, signed_in
-from .stories import with_a_planned_sale
+from .stories import with_an_unsettled_trade
 
 COMMITTED = Path(settings.BASE_DIR) / "deploy" / "openapi" / "v1.yaml"
 
@@ -94,13 +95,14 @@ def address(path: str, house: House) -> str:
         "facilities": house.chan.pk,
         "forced-sales": sale.pk,
         "margin-calls": sale.call_id,
+        "settlement-instructions": SettlementInstruction.objects.get().pk,
     }
     first = path.removeprefix("/api/v1/").split("/")[0]
     return re.sub(r"\{\w+\}", str(ids.get(first, "")), path.removeprefix("/api/v1/"))
 
 
 def test_every_example_is_taken_as_it_stands(house: House, schema: dict[str, Any]):
-    with_a_planned_sale(house)
+    with_an_unsettled_trade(house)
     operator: Caller = signed_in(user("boss", is_superuser=True))
     tried = 0
     for path, _method, operation in operations(schema):
