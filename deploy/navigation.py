@@ -21,6 +21,7 @@ GROUPS: Final[tuple[tuple[Any, tuple[tuple[str, str], ...]], ...]] = (
             ("margin.CallDecision", "gavel"),
             ("margin.ForcedSale", "sell"),
             ("margin.SettlementInstruction", "handshake"),
+            ("margin.ContractNote", "description"),
             ("margin.Valuation", "monitoring"),
             ("margin.StressRun", "crisis_alert"),
             ("margin.HaircutBacktest", "history_toggle_off"),

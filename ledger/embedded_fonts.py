@@ -102,7 +102,8 @@ def _quadratic(cubic: Any) -> Any:
 
 
 def _face() -> Any:
-    return TTFont(pylopdf_fonts_zh_tw.sans_path(), lazy=True)
+    # Without a moment of its own, the same characters give the same file.
+    return TTFont(pylopdf_fonts_zh_tw.sans_path(), lazy=True, recalcTimestamp=False)
 
 
 @cache

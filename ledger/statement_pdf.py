@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from django.http import HttpResponse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer, TableStyle
+from reportlab.platypus import Spacer
 
 from ledger.core import clock
 from ledger.core.errors import Invalid
 from ledger.core.formatting import format_quantity
 
 from .journal_kinds import kind_in_words
+from .printing import GREY, Cell, Paper, drawn, drawn_facts, drawn_rows, printed
 from .requests import AccountKey
 from .statement_files import file_name, sides, units
 from .statements import Line, Statement, read_lines
@@ -31,21 +27,7 @@ if TYPE_CHECKING:
     from .embedded_fonts import FontOf
 
 PDF_LINES_MAX: Final = 2_000
-FOOT_SIZE: Final = 8
-# What reportlab leaves within the margins, in points.
-FRAME_PADDING: Final = 6
-INK, GREY = "#1d2430", "#5b6472"
-_DIGITS: Final = "0123456789"
-
-
-class Cell(NamedTuple):
-    """Text of one style; sizes in points."""
-
-    text: str
-    size: int = 8
-    leading: int = 11
-    colour: str = INK
-    is_right: bool = False
+WIDTHS: Final = (22, 30, 50, 25, 25, 28)
 
 
 def pdf_response(statement: Statement) -> HttpResponse:
@@ -69,45 +51,19 @@ def pdf(statement: Statement) -> bytes:
             code="statement_too_long",
             limit=PDF_LINES_MAX,
         )
-    # What makes fonts takes half a second to load, which no process waits for that prints nothing.
-    from .embedded_fonts import fonts_for
-
     title, facts, rows = _title(statement), _facts(statement), _rows(statement, lines)
-    printed = _("Printed %(moment)s") % {"moment": _moment(clock.now())}
-    page = _("Page %(number)s")
-    told = [cell.text for row in [title, *facts, *rows] for cell in row]
-    with fonts_for(set("".join([*told, printed, page, _DIGITS]))) as font_of:
-        story = [*(_drawn(cell, font_of) for cell in title), _drawn_facts(facts, font_of)]
-        story += [Spacer(1, 5 * mm), _drawn_rows(rows, font_of)]
-        return _built(statement, story, printed, page, font_of)
 
+    def story(font_of: FontOf) -> list[Any]:
+        heading = [drawn(cell, font_of) for cell in title]
+        return [*heading, drawn_facts(facts, font_of), Spacer(1, 5 * mm), drawn_rows(rows, WIDTHS, font_of)]
 
-def _built(statement: Statement, story: list[Any], printed: str, page: str, font_of: FontOf) -> bytes:
-    out = BytesIO()
-    document = SimpleDocTemplate(
-        out,
-        pagesize=A4,
-        leftMargin=15 * mm - FRAME_PADDING,
-        rightMargin=15 * mm - FRAME_PADDING,
-        topMargin=15 * mm,
-        bottomMargin=18 * mm,
+    paper = Paper(
         title=_("Statement of account"),
         author=statement.account.book.name,
-        # Page and tables begin with a font although nothing is written in it: one that goes along.
-        initialFontName=font_of(""),
+        foot=_("Printed %(moment)s") % {"moment": _moment(clock.now())},
+        page=_("Page %(number)s"),
     )
-
-    def foot(canvas: Any, _document: Any) -> None:
-        canvas.setStrokeColor(colors.HexColor("#c9ced6"))
-        canvas.line(15 * mm, 13 * mm, A4[0] - 15 * mm, 13 * mm)
-        canvas.setFont(font_of(printed), FOOT_SIZE)
-        canvas.drawString(15 * mm, 9 * mm, printed)
-        number = page % {"number": canvas.getPageNumber()}
-        canvas.setFont(font_of(number), FOOT_SIZE)
-        canvas.drawRightString(A4[0] - 15 * mm, 9 * mm, number)
-
-    document.build(story, onFirstPage=foot, onLaterPages=foot)
-    return out.getvalue()
+    return printed(paper, [cell for row in [title, *facts, *rows] for cell in row], story)
 
 
 def _title(statement: Statement) -> list[Cell]:
@@ -162,60 +118,6 @@ def _edge(statement: Statement, words: str, day: Any, atoms: int) -> list[Cell]:
     empty = Cell("")
     balance = Cell(_figure(statement, atoms), is_right=True)
     return [Cell(_day(day)), empty, Cell(words), empty, empty, balance]
-
-
-def _drawn_facts(facts: list[list[Cell]], font_of: FontOf) -> LongTable:
-    table = LongTable(_paragraphs(facts, font_of), colWidths=[38 * mm, 142 * mm], hAlign="LEFT")
-    table.setStyle(
-        TableStyle(
-            [
-                ("FONTNAME", (0, 0), (-1, -1), font_of("")),
-                ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                ("TOPPADDING", (0, 0), (-1, -1), 1),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
-            ]
-        )
-    )
-    return table
-
-
-def _drawn_rows(rows: list[list[Cell]], font_of: FontOf) -> LongTable:
-    widths = [width * mm for width in (22, 30, 50, 25, 25, 28)]
-    table = LongTable(_paragraphs(rows, font_of), colWidths=widths, repeatRows=1, hAlign="LEFT")
-    table.setStyle(
-        TableStyle(
-            [
-                ("FONTNAME", (0, 0), (-1, -1), font_of("")),
-                ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#eef2f5")),
-                ("LINEBELOW", (0, 0), (-1, -1), 1, colors.HexColor("#c9ced6")),
-                ("LINEABOVE", (0, -1), (-1, -1), 1, colors.HexColor(GREY)),
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 3),
-                ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-                ("TOPPADDING", (0, 0), (-1, -1), 2),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-            ]
-        )
-    )
-    return table
-
-
-def _paragraphs(rows: list[list[Cell]], font_of: FontOf) -> list[list[Paragraph]]:
-    return [[_drawn(cell, font_of) for cell in row] for row in rows]
-
-
-def _drawn(cell: Cell, font_of: FontOf) -> Paragraph:
-    style = ParagraphStyle(
-        "cell",
-        fontName=font_of(cell.text),
-        fontSize=cell.size,
-        leading=cell.leading,
-        textColor=colors.HexColor(cell.colour),
-        alignment=2 if cell.is_right else 0,
-        # Chinese has no spaces at which to break a line.
-        wordWrap=None if cell.text.isascii() else "CJK",
-    )
-    return Paragraph(escape(cell.text), style)
 
 
 def _figure(statement: Statement, atoms: int) -> str:

@@ -16,6 +16,8 @@ from ledger.core import clock
 
 from . import accrual
 from .calls import advance_due, review_calls
+from .contract_notes.deadlines import tell_late
+from .contract_notes.issuing import issue_due
 from .decisions import lapse_disputes
 from .due_times import heed_severe_weather
 from .expectations import expect_calls
@@ -105,6 +107,17 @@ def accrue_interest() -> None:
         accrual.catch_up(broker=broker)
 
     _for_each_broker("accrue_interest", accrue)
+
+
+@shared_task
+def issue_contract_notes() -> None:
+    """Issue the notes of the days that have ended, and tell the staff of those that are late."""
+
+    def issue(broker: Broker) -> None:
+        issue_due(broker=broker)
+        tell_late(broker=broker)
+
+    _for_each_broker("issue_contract_notes", issue)
 
 
 @shared_task

@@ -98,7 +98,8 @@ class NoticeTemplateAdmin(DecisionShown):
                 "fields": (("broker", "kind", "language"), "subject", "body", "reason"),
                 "description": _(
                     "Figures that may stand in it: {client}, {broker}, {reference}, {amount}, {missing}, {due},"
-                    " {link}. Until a wording is approved, the one that comes with the product is used."
+                    " {link}; and of a forced sale {note}, {asset}, {quantity}, {traded_on}, {settles_on}, {gross},"
+                    " {charges}, {net}. Until a wording is approved, the one that comes with the product is used."
                 ),
             },
         ),

@@ -17,6 +17,14 @@ from .clients import (
     CollateralDepositView,
     CollateralWithdrawalView,
 )
+from .contract_notes import (
+    ContractNoteListView,
+    ContractNotePdfView,
+    ContractNoteView,
+    CorrectNoteView,
+    HandOverNoteView,
+    NoteAlertView,
+)
 from .decisions import (
     AcknowledgeCallView,
     ApproveDecisionView,
@@ -130,5 +138,11 @@ urlpatterns = [
     path("settlement-instructions/<int:id>", SettlementView.as_view()),
     path("settlement-instructions/<int:id>:report", ReportSettlementView.as_view()),
     path("settlement-instructions/<int:id>/penalties", ChargePenaltyView.as_view()),
+    path("contract-notes", ContractNoteListView.as_view()),
+    path("contract-notes/<int:id>", ContractNoteView.as_view()),
+    path("contract-notes/<int:id>/document.pdf", ContractNotePdfView.as_view()),
+    path("contract-notes/<int:id>:correct", CorrectNoteView.as_view()),
+    path("contract-notes/<int:id>:hand-over", HandOverNoteView.as_view()),
+    path("contract-note-alerts", NoteAlertView.as_view()),
     path("events", EventFeedView.as_view()),
 ]

@@ -3,6 +3,7 @@ from .broker import ApiKey, Broker, Staff
 from .call import MarginCall, MarginCallVersion
 from .cap import ClientGroup, CollateralCap, ValuationCap, ValuationRunTotal
 from .client import Client, Facility, RatePlan
+from .contract_note import ContractNote, ContractNoteHandover, ContractNoteTrade
 from .decision import CallDecision
 from .interest import InterestAccrual, InterestPosting
 from .launch import Launch, Outage
@@ -34,6 +35,9 @@ __all__ = [
     "Client",
     "ClientGroup",
     "CollateralCap",
+    "ContractNote",
+    "ContractNoteHandover",
+    "ContractNoteTrade",
     "Facility",
     "Fill",
     "ForcedSale",

@@ -21,6 +21,7 @@ class NoticeKind(models.TextChoices):
     WAIVED = "waived", _("Call waived")
     CANCELLED = "cancelled", _("Call taken back")
     SALE = "sale", _("Forced sale")
+    SALE_NOTICE = "sale_notice", _("Collateral sold")
     SETTLED = "settled", _("Settled by sale")
     SHORTFALL = "shortfall", _("Shortfall")
 
@@ -100,6 +101,14 @@ class Notice(models.Model):
     )
     subject = models.CharField(_("subject"), max_length=200)
     body = models.TextField(_("body"))
+    contract_note = models.ForeignKey(
+        "margin.ContractNote",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="notices",
+        verbose_name=_("contract note"),
+    )
     token = models.CharField(_("token"), max_length=43, unique=True)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -118,6 +127,11 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["call", "kind", "version", "number", "channel"], name="margin_notice_once"
+            ),
+            models.CheckConstraint(
+                name="margin_notice_of_sale_has_its_note",
+                condition=Q(kind__exact="sale_notice", contract_note__isnull=False)
+                | (~Q(kind__exact="sale_notice") & Q(contract_note__isnull=True)),
             ),
         ]
         indexes = [

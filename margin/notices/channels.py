@@ -85,9 +85,21 @@ def _email(notice: Notice) -> Handed:
         to=[notice.recipient],
         headers={"Message-ID": f"<{message_id(notice)}@lombard>"},
     )
+    note = notice.contract_note
+    if note is not None:
+        message.attach(f"{note.reference.replace('/', '-')}.pdf", bytes(note.document), "application/pdf")
     if not message.send():
         raise ConnectionError("the mail server took no message")
     return Handed()
+
+
+def _along(notice: Notice) -> dict[str, Any]:
+    """The contract note of a forced sale's notice: its words, and the hash of the paper the API gives."""
+    note = notice.contract_note
+    if note is None:
+        return {}
+    told = {"reference": note.reference, "sha256": note.document_hash, "content": json.loads(note.content)}
+    return {"contract_note": told}
 
 
 def _webhook(notice: Notice) -> Handed:
@@ -102,6 +114,7 @@ def _webhook(notice: Notice) -> Handed:
             "language": notice.language,
             "subject": notice.subject,
             "body": notice.body,
+            **_along(notice),
         },
         ensure_ascii=False,
     ).encode()

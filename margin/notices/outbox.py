@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Max
 from django.utils import timezone
 
 from ledger.core import clock
+from ledger.core.decimals import decimal_places
 from ledger.core.events import record_event
 from ledger.core.formatting import format_quantity
-from margin.models import MarginCall, Notice, NoticeTemplate, WebhookEndpoint
+from margin.models import ContractNote, MarginCall, Notice, NoticeKind, NoticeTemplate, WebhookEndpoint
 
 from .texts import DEFAULTS
 
@@ -64,11 +67,45 @@ def tell(call: MarginCall, event: str, *, missing: Decimal | None = None, number
         number += Notice.objects.filter(call=call, kind=kind).values("number").distinct().count()
     known = Notice.objects.filter(call=call, kind=kind, version=call.version, number=number)
     told = set(known.values_list("channel", flat=True))
+    fields = _figures(call, missing)
     return [
-        _write(call, kind, number, channel, recipient, missing)
+        _write(call, kind, number, channel, recipient, fields)
         for channel, recipient in channels.items()
         if channel not in told
     ]
+
+
+def tell_sold(note: ContractNote, call: MarginCall) -> list[Notice]:
+    """Write the notice of a forced sale, one for each channel, with the contract note that goes along.
+
+    In the commit of the note and from its words, so the same note is told in the same words.
+    """
+    kind = NoticeKind.SALE_NOTICE
+    number = 1 + (Notice.objects.filter(call=call, kind=kind).aggregate(last=Max("number"))["last"] or 0)
+    fields = _figures(call, None) | sold_figures(json.loads(note.content), note.language)
+    return [
+        _write(call, kind, number, channel, recipient, fields, contract_note=note)
+        for channel, recipient in _channels(call).items()
+    ]
+
+
+def sold_figures(words: Mapping[str, Any], language: str) -> dict[str, str]:
+    """Return what a notice of a forced sale says, from the words of its contract note."""
+
+    def money(name: str) -> str:
+        return f"{words['currency']} {format_quantity(Decimal(words[name]), 2, language)}"
+
+    quantity = Decimal(words["quantity"])
+    return {
+        "note": words["reference"],
+        "asset": f"{words['asset']['code']} {words['asset']['name']}",
+        "quantity": format_quantity(quantity, decimal_places(quantity), language),
+        "traded_on": words["traded_on"],
+        "settles_on": words["settles_on"],
+        "gross": money("gross"),
+        "charges": money("fees_total"),
+        "net": money("net"),
+    }
 
 
 def wording(call: MarginCall, kind: str, language: str) -> Wording:
@@ -106,23 +143,33 @@ def _channels(call: MarginCall) -> dict[str, str]:
     return channels
 
 
-def _write(
-    call: MarginCall, kind: str, number: int, channel: str, recipient: str, missing: Decimal | None
-) -> Notice:
+def _figures(call: MarginCall, missing: Decimal | None) -> dict[str, str]:
     client = call.facility.client
-    token = secrets.token_urlsafe(32)
-    words = wording(call, kind, client.language)
-    currency = str(call.amount.currency)
-    amount = call.amount.amount
-    fields = {
+    currency, amount = str(call.amount.currency), call.amount.amount
+    return {
         "client": client.name,
         "broker": client.broker.name,
         "reference": call.reference,
         "amount": f"{currency} {format_quantity(amount, 2, client.language)}",
         "missing": f"{currency} {format_quantity(amount if missing is None else missing, 2, client.language)}",
         "due": f"{timezone.localtime(call.due_at):%Y-%m-%d %H:%M}",
-        "link": link_of(token),
     }
+
+
+def _write(
+    call: MarginCall,
+    kind: str,
+    number: int,
+    channel: str,
+    recipient: str,
+    figures: Mapping[str, str],
+    *,
+    contract_note: ContractNote | None = None,
+) -> Notice:
+    client = call.facility.client
+    token = secrets.token_urlsafe(32)
+    words = wording(call, kind, client.language)
+    fields = {**figures, "link": link_of(token)}
     notice = Notice.objects.create(
         call=call,
         kind=kind,
@@ -134,6 +181,7 @@ def _write(
         template_version=words.version,
         subject=filled(words.subject, fields),
         body=filled(words.body, fields),
+        contract_note=contract_note,
         token=token,
         created_at=clock.now(),
         next_attempt_at=clock.now(),

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from ledger.core import approvals
 from ledger.core.errors import Invalid
 from ledger.core.events import record_event
-from margin.models import Broker, NoticeTemplate, WebhookEndpoint
+from margin.models import Broker, NoticeKind, NoticeTemplate, WebhookEndpoint
 
 from .channels import check_url
-from .texts import PLACEHOLDERS
+from .texts import PLACEHOLDERS, SOLD_PLACEHOLDERS
 
 TOPIC: Final = "margin.notice_template"
 DEMANDS: Final = ("issued", "amended", "reminder")
@@ -31,7 +31,10 @@ def check_template(template: NoticeTemplate) -> None:
     """
     text = f"{template.subject} {template.body}"
     used = set(_BRACES.findall(text))
-    if unknown := sorted(used - set(PLACEHOLDERS)):
+    known = set(PLACEHOLDERS)
+    if template.kind == NoticeKind.SALE_NOTICE:
+        known.update(SOLD_PLACEHOLDERS)
+    if unknown := sorted(used - known):
         raise Invalid(
             _("There is no figure called %(names)s.") % {"names": ", ".join(unknown)},
             field="body",

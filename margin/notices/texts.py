@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 PLACEHOLDERS: Final = ("client", "broker", "reference", "amount", "missing", "due", "link")
+# What only the notice of a forced sale says, from the contract note that goes along.
+SOLD_PLACEHOLDERS: Final = ("note", "asset", "quantity", "traded_on", "settles_on", "gross", "charges", "net")
 
 _WAYS_EN: Final = (
     "You may meet it by paying {missing}, by depositing further acceptable collateral, or by selling what is"
@@ -71,6 +73,12 @@ DEFAULTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Dear {client},\n\nAs the call was not met, a sale of your collateral is being prepared."
             + _END_EN,
         ),
+        "sale_notice": (
+            "Collateral sold: {quantity} {asset}",
+            "Dear {client},\n\nAs margin call {reference} was not met, we sold {quantity} {asset} on {traded_on} for"
+            " {gross}. Charges are {charges}; {net} repays your loan on {settles_on}, and what is left is yours."
+            "\n\nContract note {note} goes along with this notice." + _END_EN,
+        ),
         "settled": (
             "Margin call {reference} is settled by sale",
             "Dear {client},\n\nCollateral was sold and the call is settled. The contract notes follow."
@@ -127,6 +135,12 @@ DEFAULTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "sale": (
             "強制出售抵押品：{reference}",
             "{client}：\n\n由於追繳未獲補足，我們正準備出售你的抵押品。" + _END_ZH,
+        ),
+        "sale_notice": (
+            "已出售抵押品：{quantity} {asset}",
+            "{client}：\n\n由於追繳保證金通知 {reference} 未獲補足，我們已於 {traded_on} 出售 {quantity} {asset}，"
+            "所得總額 {gross}，收費 {charges}；淨額 {net} 將於 {settles_on} 用以償還貸款，餘款歸你所有。"
+            "\n\n隨本通知附上成交單據 {note}。" + _END_ZH,
         ),
         "settled": (
             "追繳保證金通知 {reference} 已以出售結清",

@@ -20,6 +20,7 @@ from ledger.holds import HoldRequest
 from ledger.models import Account, AccountLimit, Asset, Book, CorporateAction, Hold, Journal, PeriodChange
 from margin.api.events import EventFeedView
 from margin.caps import propose_cap
+from margin.contract_notes.issuing import issue_due
 from margin.decisions import propose_decision
 from margin.groups import open_group
 from margin.models import (
@@ -27,6 +28,7 @@ from margin.models import (
     CallDecision,
     ClientGroup,
     CollateralCap,
+    ContractNote,
     MarginCall,
     Notice,
     SaleStop,
@@ -37,7 +39,7 @@ from margin.models import (
 from margin.notices.outbox import tell
 from margin.sales.switch import put_stop
 from margin.stress.runs import run_stress
-from tests.builders import D, user
+from tests.builders import D, at, user
 from tests.margin.stress.firm import approved
 
 from .conftest import House, peak_brokerage, problem, system_of
@@ -133,6 +135,13 @@ def notice_of(call: MarginCall) -> Notice:
     return Notice.objects.first() or tell(call, "reminder")[0]
 
 
+def note_of_the_trade(house: House) -> ContractNote:
+    """The contract note of what was sold, issued on the day after."""
+    with at("2026-04-09 00:10"):
+        issue_due(broker=house.world.broker)
+    return ContractNote.objects.get()
+
+
 def coins_held(house: House) -> Hold:
     """Some of Ms Chan's bitcoin, set aside by a person."""
     book = house.world.broker.book
@@ -165,6 +174,7 @@ def addressed(path: str, house: House) -> str:
         "firms": "HARBOUR",
         "notices": notice_of(call).pk,
         "call-decisions": deviation_from(call).pk,
+        "contract-notes": note_of_the_trade(house).pk,
         "settlement-instructions": SettlementInstruction.objects.get().pk,
         "collateral-caps": cap_of(house.world.broker).pk,
         "sale-stops": stop_of(house.world.broker).pk,
@@ -205,6 +215,7 @@ def test_lists_show_ones_own_rows_only(house: House):
     notice_of(call)
     sealed()
     assert limit_of_the_loan().pk
+    assert note_of_the_trade(house).pk
     assert closing_of_march().pk
     assert cap_of(house.world.broker).pk
     assert stop_of(house.world.broker).pk

@@ -26,7 +26,7 @@ from margin.models import Client, ForcedSale, MarginCall, Notice
 from margin.notices import relay
 from margin.notices.outbox import KIND_OF
 from margin.notices.settings import propose_template, set_webhook
-from margin.notices.texts import DEFAULTS, PLACEHOLDERS
+from margin.notices.texts import DEFAULTS, PLACEHOLDERS, SOLD_PLACEHOLDERS
 from margin.states import CALL, TRANSITIONS
 from margin.valuations import run_valuation
 from tests.builders import D, World, at, user, v01
@@ -316,8 +316,9 @@ def test_every_kind_has_words_in_both_languages_with_figures_that_exist():
     steps = {event for _from, event, _to in TRANSITIONS[CALL]} | {"expected", "amended", "due_time_moved"}
     assert set(KIND_OF) <= steps
     for texts in DEFAULTS.values():
-        for subject, body in texts.values():
-            assert set(re.findall(r"\{(\w+)\}", subject + body)) <= set(PLACEHOLDERS)
+        for kind, (subject, body) in texts.items():
+            known = {*PLACEHOLDERS, *(SOLD_PLACEHOLDERS if kind == "sale_notice" else ())}
+            assert set(re.findall(r"\{(\w+)\}", subject + body)) <= known
 
 
 def sql(statement: str) -> None:
