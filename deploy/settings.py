@@ -216,8 +216,12 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("E
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("LOMBARD_MAIL_FROM", default="margin@localhost")
 
-# Where orders of forced sales go, by venue code, as `SEHK=path.of.an.Adapter`; the paper venue without one.
+# Where orders of forced sales go, by venue code, as `sehk=path.of.an.Adapter`; the paper venue without one.
 LOMBARD_VENUE_ADAPTERS: dict[str, str] = env.dict("LOMBARD_VENUE_ADAPTERS", default={})
+
+# The trading venue behind a venue code, as JSON (deploy/docs/venues.md), and its keys, which stand nowhere else.
+LOMBARD_CCXT_VENUES: dict[str, Any] = env.json("LOMBARD_CCXT_VENUES", default={})
+LOMBARD_CCXT_CREDENTIALS: dict[str, Any] = env.json("LOMBARD_CCXT_CREDENTIALS", default={})
 
 # What goes wrong at the paper venue, order by order: lost_reply, part_fill, late_report, duplicate, reject or none.
 LOMBARD_PAPER_FAULTS: list[str] = env.list("LOMBARD_PAPER_FAULTS", default=[])

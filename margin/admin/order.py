@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from ledger.core.admin import ReadOnlyAdmin
-from margin.models import Fill, SaleOrder
+from margin.models import Fill, SaleOrder, VenueOrder
 
 from .panel import Column, Panel, PanelAdmin, Table, Tile
 from .scope import BrokerScope
@@ -40,12 +40,13 @@ class SaleOrderAdmin(BrokerScope, ReadOnlyAdmin):
                     ("order_quantity", "filled"),
                     ("limit", "slice_number"),
                     ("venue_reference", "why_ended"),
+                    ("as_sent",),
                     ("created_at", "cancel_asked_at", "final_at"),
                 )
             },
         ),
     )
-    readonly_fields = ("asset", "sale_link", "order_quantity", "filled", "limit", "why_ended")
+    readonly_fields = ("asset", "sale_link", "order_quantity", "filled", "limit", "why_ended", "as_sent")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("leg__asset", "leg__sale__call__facility__client")
@@ -80,6 +81,15 @@ class SaleOrderAdmin(BrokerScope, ReadOnlyAdmin):
     @display(description=_("limit price"), ordering="limit_price")
     def limit(self, order: SaleOrder) -> str:
         return quantity(order.limit_price)
+
+    @display(description=_("as it was sent"))
+    def as_sent(self, order: SaleOrder) -> str:
+        """What a trading venue was sent, at its own step and tick, and under which id it is found there."""
+        sent = VenueOrder.objects.filter(client_order_id=order.client_order_id).first()
+        if sent is None:
+            return "–"
+        terms = f"{sent.symbol} {quantity(sent.quantity)} × {quantity(sent.limit_price)}"
+        return f"{terms} · {sent.venue_order_id} · {moment(sent.sent_at)}"
 
 
 @admin.register(Fill)

@@ -26,6 +26,7 @@ from .stress import (
 )
 from .transition import Transition
 from .valuation import Valuation, ValuationLine, ValuationRun
+from .venue_order import VenueOrder
 
 __all__ = [
     "ApiKey",
@@ -78,5 +79,6 @@ __all__ = [
     "ValuationLine",
     "ValuationRun",
     "ValuationRunTotal",
+    "VenueOrder",
     "WebhookEndpoint",
 ]
