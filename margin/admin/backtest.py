@@ -77,7 +77,7 @@ def _tiles(rows: Sequence[HaircutOutcomeRow]) -> tuple[Tile, ...]:
         return (lowest,)
     return (
         Tile(
-            _("Was 60% enough?"),
+            _("Was sixty per cent enough?"),
             _("No: the lender lost") if floor.loss else _("Yes: nothing was lost"),
             tone="danger" if floor.loss else "success",
         ),
@@ -133,5 +133,5 @@ def _table(rows: Sequence[HaircutOutcomeRow]) -> Table:
             ]
             for row in rows
         ],
-        note=_("Lent 90 to 99% of margin value on coins alone; an unmet call is sold at the next close."),
+        note=_("Lent 0.90 to 0.99 of margin value on coins alone; an unmet call is sold at the next close."),
     )

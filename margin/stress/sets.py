@@ -43,13 +43,13 @@ SUGGESTED: Final[tuple[dict[str, Any], ...]] = (
     {
         "code": "coins-gap-30",
         "kind": StressScenario.Kind.VIRTUAL_ASSET_GAP,
-        "name": gettext_lazy("Coins open 30% lower"),
+        "name": gettext_lazy("Coins open lower by 30%"),
         "virtual_assets": Decimal("-0.30"),
     },
     {
         "code": "coins-gap-50",
         "kind": StressScenario.Kind.VIRTUAL_ASSET_GAP,
-        "name": gettext_lazy("Coins open 50% lower"),
+        "name": gettext_lazy("Coins open lower by 50%"),
         "virtual_assets": Decimal("-0.50"),
     },
     {
