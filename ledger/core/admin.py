@@ -149,6 +149,22 @@ class ReadOnlyInline(TabularInline):
         return False
 
 
+class ProposedInline(TabularInline):
+    """Rows that are written with a proposal and are part of it: shown ever after, never changed."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_add_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+
 class FourEyesAdmin(HouseAdmin):
     """One person proposes, another decides; a proposal is never edited, only rejected and made anew.
 

@@ -8,10 +8,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from ledger.core.admin import FourEyesAdmin
+from ledger.core.admin import FourEyesAdmin, ProposedInline
 from ledger.core.models import Event
 from margin import golive, outages, policies
 from margin.models import Broker, CallDeadline, Launch, MarginPolicy, Outage
@@ -40,20 +39,9 @@ class DecisionShown(BrokerScope, FourEyesAdmin):
         return super().has_decide_permission(request, object_id) and self.may(request, permission, object_id)
 
 
-class CallDeadlineInline(TabularInline):
+class CallDeadlineInline(ProposedInline):
     model = CallDeadline
-    extra = 0
-    can_delete = False
     verbose_name_plural = _("Deadlines by tier: so many days and a cut-off, or so many hours")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_add_permission(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
 
 
 @admin.register(MarginPolicy)

@@ -11,12 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from ledger.core.admin import FourEyesAdmin, ReadOnlyAdmin, carry_out, dialog
+from ledger.core.admin import FourEyesAdmin, ProposedInline, ReadOnlyAdmin, carry_out, dialog
 from ledger.core.errors import Refusal
 from margin.models import ScenarioSet, StressBreakEven, StressResult, StressRun, StressScenario
 from margin.stress import sets
@@ -47,11 +46,9 @@ class ScenarioForm(forms.ModelForm):
         return given
 
 
-class ScenarioInline(TabularInline):
+class ScenarioInline(ProposedInline):
     model = StressScenario
     form = ScenarioForm
-    extra = 0
-    can_delete = False
     verbose_name_plural = _(
         "Scenarios, as fractions: -0.20 is a fall of 20%; a row without a code is left out"
     )
@@ -70,15 +67,6 @@ class ScenarioInline(TabularInline):
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else len(sets.SUGGESTED)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_add_permission(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
 
 
 @admin.register(ScenarioSet)

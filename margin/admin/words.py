@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from margin.charges import CHARGES
+
 TOPICS: Final[dict[str, Any]] = {
     "margin.call.issued": _("Call issued"),
     "margin.call.cured": _("Call met"),
@@ -191,16 +193,7 @@ OUTCOMES: Final[dict[str, Any]] = {
     "nothing_to_sell": _("Nothing to sell"),
 }
 
-FEES: Final[dict[str, Any]] = {
-    "commission": _("Commission"),
-    "stamp_duty": _("Stamp duty"),
-    "sfc_levy": _("SFC transaction levy"),
-    "afrc_levy": _("AFRC transaction levy"),
-    "trading_fee": _("Trading fee"),
-    "settlement_fee": _("Settlement fee"),
-    "venue_fee": _("Venue fee"),
-    "total": _("Total fees"),
-}
+FEES: Final[dict[str, Any]] = {**CHARGES, "total": _("Total fees")}
 
 
 def word(table: dict[str, Any], code: str) -> object:

@@ -14,6 +14,7 @@ from reportlab.platypus import Spacer
 from ledger.core.decimals import decimal_places
 from ledger.core.formatting import format_quantity
 from ledger.printing import GREY, Cell, Paper, drawn, drawn_facts, drawn_rows, printed
+from margin.charges import CHARGES
 
 if TYPE_CHECKING:
     from ledger.embedded_fonts import FontOf
@@ -106,9 +107,8 @@ def _sums(words: dict[str, Any], price: str, language: str) -> list[Cell]:
 
 def _charges(words: dict[str, Any], language: str) -> list[list[Cell]]:
     head = [Cell(_("Charges")), Cell(words["currency"], is_right=True)]
-    names = _charge_names()
     rows = [
-        [Cell(names.get(name, name)), _money(language, amount)]
+        [Cell(str(CHARGES.get(name, name))), _money(language, amount)]
         for name, amount in sorted(words["fees"].items())
     ]
     return [
@@ -117,18 +117,6 @@ def _charges(words: dict[str, Any], language: str) -> list[list[Cell]]:
         *rows,
         [Cell(_("Net proceeds to the client")), _money(language, words["net"])],
     ]
-
-
-def _charge_names() -> dict[str, str]:
-    return {
-        "commission": _("Commission"),
-        "stamp_duty": _("Stamp duty"),
-        "sfc_levy": _("SFC transaction levy"),
-        "afrc_levy": _("AFRC transaction levy"),
-        "trading_fee": _("Trading fee"),
-        "settlement_fee": _("Settlement fee"),
-        "venue_fee": _("Venue fee"),
-    }
 
 
 def _notice(words: dict[str, Any]) -> str:
