@@ -57,6 +57,7 @@ def live(broker: Broker, advance: Callable[[date], None]) -> None:
 def _live(broker: Broker, day: date) -> None:
     with _at(day, time(0, 5)):
         tasks.accrue_interest()
+        tasks.issue_contract_notes()
     with _at(day, time(8, 5)):
         _value_and_sell()
     if get_calendar(EXCHANGE).is_open(day):

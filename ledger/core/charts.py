@@ -61,8 +61,11 @@ class Chart:
 
     @property
     def options(self) -> str:
+        # Without a decimal 1.5 million would stand on the axis as 2 million.
         written = (
-            {"notation": "compact"} if self.decimals is None else {"maximumFractionDigits": self.decimals}
+            {"notation": "compact", "minimumFractionDigits": 0, "maximumFractionDigits": 1}
+            if self.decimals is None
+            else {"maximumFractionDigits": self.decimals}
         )
         ticks = {"color": "#9ca3af", "maxTicksLimit": 8}
         return json.dumps(

@@ -31,7 +31,7 @@ class SaleStopAdmin(BrokerScope, HouseAdmin):
     list_select_related = ("broker", "asset", "facility__client", "lift_asked_by", "lifted_by")
     search_fields = ("asset__code", "facility__client__number")
     ordering = ("-pk",)
-    add_fieldsets = ((None, {"fields": ("broker", ("venue", "asset", "facility"), "reason")}),)
+    add_fieldsets = ((None, {"fields": ("broker", "venue", "asset", "facility", "reason")}),)
     fieldsets = (
         *add_fieldsets,
         (
