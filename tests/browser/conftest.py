@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -22,6 +23,9 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # While the driver's loop runs, Django keeps another connection for this thread; the one from before would be
+    # ended with the database that the stories give back, and be found dead by the test after them.
+    connection.close()
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # The browser's driver runs an event loop in this thread, which Django takes for asynchronous code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -95,6 +95,13 @@ def test_placeholders_survive_translation():
     assert broken == []
 
 
+def test_no_sign_is_taken_for_a_placeholder():
+    """`pybabel compile`, which builds an image's catalogues, refuses `60% enough`: it reads a number in `% e`."""
+    complaints = [(message.id, str(error)) for message, errors in read(CATALOGUE).check() for error in errors]
+
+    assert complaints == []
+
+
 def test_a_catalogue_is_compiled_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "zh_Hant" / "LC_MESSAGES"
     folder.mkdir(parents=True)
