@@ -148,6 +148,14 @@ class SettlementReport(models.Model):
         related_name="+",
         verbose_name=_("interest given back"),
     )
+    interest_until = models.DateField(
+        _("interest accrued until"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "The last day that had been accrued, where it came late: until then interest was given back."
+        ),
+    )
 
     class Meta:
         verbose_name = _("settlement report")

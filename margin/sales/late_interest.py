@@ -12,14 +12,16 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from django.db.models import Max
+
 from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.decimals import ZERO, from_atoms, to_atoms
-from ledger.models import Role
+from ledger.models import Entry, Role
 from ledger.posting import JournalRequest, debit, post
 from margin.accrual import book_accrued
 from margin.interest import accrual_numerator, rounded_cents
-from margin.models import Facility, InterestAccrual, SettlementInstruction
+from margin.models import Facility, InterestAccrual, SettlementInstruction, SettlementReport
 
 from .fills import proceeds_legs
 
@@ -52,12 +54,47 @@ def give_back(
     return post(client.broker.book, request, actor=actor).journal_id
 
 
+def accrued_until(instruction: SettlementInstruction, *, since: date) -> date | None:
+    """Return the last day from `since` on that was accrued for the facility of a trade; None where none was."""
+    facility = instruction.fill.order.leg.sale.call.facility
+    accrued = InterestAccrual.objects.filter(facility=facility, accrued_on__gte=since)
+    return accrued.aggregate(last=Max("accrued_on"))["last"]
+
+
 def overcharged(facility: Facility, repaid: Decimal, *, since: date) -> Decimal:
-    """Return the interest accrued from `since` on for `repaid` of principal, the dearer part first; to the cent."""
+    """Return the interest accrued from `since` on for `repaid` of principal, the dearer part first; to the cent.
+
+    What earlier late reports gave back of the same days comes first, so that several parts give back together what one
+    report of the whole would have.
+    """
     cents, numerator = to_atoms(repaid, 2), 0
+    earlier = _repaid_late(facility)
     for day in InterestAccrual.objects.filter(facility=facility, accrued_on__gte=since):
-        beyond = min(cents, day.principal_beyond_atoms)
-        within = min(cents - beyond, day.principal_within_atoms)
-        numerator += accrual_numerator(beyond, day.excess_rate_per_annum)
-        numerator += accrual_numerator(within, day.rate_per_annum)
+        before = sum(part for part, first, last in earlier if first <= day.accrued_on <= last)
+        numerator += _charged(day, before + cents) - _charged(day, before)
     return from_atoms(rounded_cents(numerator), 2)
+
+
+def _charged(day: InterestAccrual, cents: int) -> int:
+    """The numerator of what a day charged on `cents` of principal, the dearer part first."""
+    beyond = min(cents, day.principal_beyond_atoms)
+    within = min(cents - beyond, day.principal_within_atoms)
+    return accrual_numerator(beyond, day.excess_rate_per_annum) + accrual_numerator(
+        within, day.rate_per_annum
+    )
+
+
+def _repaid_late(facility: Facility) -> list[tuple[int, date, date]]:
+    """The principal in cents that late reports repaid, with the first and the last day it was given back for."""
+    reports = SettlementReport.objects.filter(
+        instruction__fill__order__leg__sale__call__facility=facility, interest_until__isnull=False
+    )
+    repaid = dict(
+        Entry.objects.filter(
+            journal__in=reports.values("journal"), account__role=Role.LOAN_PRINCIPAL
+        ).values_list("journal", "amount_atoms")
+    )
+    return [
+        (-repaid.get(journal, 0), settled_on, until)
+        for journal, settled_on, until in reports.values_list("journal", "settled_on", "interest_until")
+    ]

@@ -39,7 +39,7 @@ from .instructions import (
     outstanding,
     owed_key,
 )
-from .late_interest import give_back
+from .late_interest import accrued_until, give_back
 
 Source = SettlementReport.Source
 Outcome = SettlementReport.Outcome
@@ -93,8 +93,8 @@ def report_settlement(
     that comes after interest was accrued gives back what was accrued too much. `reference` names the report to the
     clearing house: told again it changes nothing, told otherwise it raises :class:`KeyReused`.
 
-    Raises :class:`Invalid` (`nothing_settled`, `inexact`, `more_than_outstanding`, `split_between`, `not_yet_due`,
-    `from_the_future`, `not_a_settlement_day`, `reference_required`) and :class:`Conflict` (`wrong_state`).
+    Raises :class:`Invalid` (`nothing_settled`, `inexact`, `below_minimum`, `more_than_outstanding`, `split_between`,
+    `not_yet_due`, `from_the_future`, `not_a_settlement_day`, `reference_required`) and :class:`Conflict` (`wrong_state`).
     """
     locked = lock_instruction(instruction.pk)
     known = _known(locked, reference)
@@ -108,6 +108,7 @@ def report_settlement(
     delivered = rest.delivered if quantity == rest.quantity else quantity
     number = locked.reports.count() + 1
     repaid = min(net, _principal(locked))
+    late_until = accrued_until(locked, since=settled_on)
     posted = _book(locked, number, delivered, money, net, settled_on, actor)
     refund = give_back(locked, repaid, settled_on=settled_on, number=number, actor=actor)
     report = locked.reports.create(
@@ -124,6 +125,7 @@ def report_settlement(
         reported_at=clock.now(),
         journal_id=posted.journal_id,
         refund_journal_id=refund,
+        interest_until=late_until,
     )
     locked.settled_quantity += quantity
     locked.settled_money, locked.settled_net = settled_money, settled_net

@@ -15,7 +15,15 @@ from ledger.core.errors import Conflict, Invalid, KeyReused
 from ledger.models import Journal, Role
 from margin import tasks
 from margin.calls import review_calls
-from margin.models import Fill, InterestAccrual, MarginCall, SettlementInstruction, SettlementReport
+from margin.models import (
+    Facility,
+    Fill,
+    InterestAccrual,
+    MarginCall,
+    RatePlan,
+    SettlementInstruction,
+    SettlementReport,
+)
 from margin.sales.execution import advance_sales
 from margin.sales.instructions import age_days, set_settlements_reported
 from margin.sales.outcome import conclude
@@ -219,6 +227,27 @@ def test_a_report_that_comes_late_gives_the_interest_back(sold):
     assert held(sold, AccountKey(Role.INTEREST_INCOME, "HKD")) == D("981.92") - given_back
     assert held(sold, AccountKey(Role.INTEREST_RECEIVABLE, "HKD", "C002")) == D("981.92") - given_back
     assert held(sold, PRINCIPAL) == D("560000.00") - D("159419.68")
+    assert audit.run().findings == ()
+
+
+def test_parts_that_come_late_give_back_together_what_the_whole_would(sold):
+    """Each part ends the dearest interest that is left, not the dearest that there was."""
+    RatePlan.objects.update(excess_rate_per_annum=D("0.13"))
+    with at("2026-03-26 10:00"):
+        set_settlements_reported(broker=sold.broker, is_reported=True, actor="lee", reason="CCASS link is up")
+    with at("2026-03-26 16:30"):
+        sold.pledge(Facility.objects.get(), s00005="35800")
+        run_valuation(broker=sold.broker)
+    with at("2026-03-31 00:05"):
+        tasks.accrue_interest()
+    with at("2026-03-31 09:00"):
+        first = report("3000", "60000.00", "2026-03-27")
+        second = report("5000", "100000.00", "2026-03-27", reference="CCASS-2")
+
+    # 35,800 at 20.00 carry 501,200.00, so 58,800.00 bore 13% on 27 to 30 March: 4 x (58,800.00 x 13% + 982.38 x 8%) / 365.
+    assert first.refund_journal.entries.get(account__role=Role.INTEREST_INCOME).amount_atoms == 84_63
+    # The second part ends 4 x 99,637.30 x 8% / 365: the dear part is given back already.
+    assert second.refund_journal.entries.get(account__role=Role.INTEREST_INCOME).amount_atoms == 87_35
     assert audit.run().findings == ()
 
 
