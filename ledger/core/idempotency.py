@@ -40,10 +40,14 @@ class Reply:
     is_replay: bool = False
 
 
+def canonical(body: Any) -> str:
+    """Return JSON that is the same for the same values: keys in order, no blanks, nothing escaped."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def body_hash(body: Any) -> str:
     """SHA-256 over the canonical JSON of `body`, hex."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(body).encode()).hexdigest()
 
 
 def execute_once(

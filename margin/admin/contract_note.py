@@ -31,11 +31,7 @@ from .panel import Column, Panel, PanelAdmin, Table, Tile
 from .scope import broker_of
 from .show import badge, link, moment, money, page_of, quantity
 from .timeline import timeline
-
-STATES = {
-    "not_issued": _("Not issued"),
-    "not_given": _("Issued and not given"),
-}
+from .words import REASONS, word
 
 
 class HandOverForm(BaseDialogForm):
@@ -230,7 +226,7 @@ def _due_panel(found: list[Alert]) -> Panel:
             link(alert.client),
             alert.asset,
             alert.traded_on,
-            badge(STATES[alert.what], "danger" if alert.is_late else "warning"),
+            badge(word(REASONS, alert.what), "danger" if alert.is_late else "warning"),
             link(alert.note or alert.fill, alert.note.reference if alert.note else None),
         ]
         for alert in found

@@ -121,7 +121,7 @@ class _Notes(BrokerView):
 
     def for_broker(self, broker: Broker | None) -> QuerySet[ContractNote]:
         found = ContractNote.objects.select_related("client", "asset", "corrects", "corrected_by")
-        return owned(found, broker, "broker")
+        return owned(found.defer("document"), broker, "broker")
 
 
 @extend_schema_view(get=extend_schema(operation_id="listContractNotes", tags=TAGS))
@@ -131,7 +131,7 @@ class ContractNoteListView(Listing, _Notes):
     filterset_class = ContractNoteFilter
 
     def for_broker(self, broker: Broker | None) -> QuerySet[ContractNote]:
-        return super().for_broker(broker).defer("content", "document")
+        return super().for_broker(broker).defer("content")
 
 
 @extend_schema_view(get=extend_schema(operation_id="getContractNote", tags=TAGS))

@@ -2,5 +2,5 @@
 
 A note is made from the same fill records as the journals, numbered without a gap for each firm and year, and never
 changed: what has to be put right is issued again as the next version, which names the one before. The words are kept as
-text with their hash, the paper as it was issued with its own; from the words the paper comes out the same byte for byte.
+text with their hash, the paper as it was issued with its own; one release makes the same paper of them, byte for byte.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ def content(heading: Heading, client: Client, asset: Asset, fills: Sequence[Fill
         "capacity": "agent",
         "side": "sell",
         "cause": "forced_sale",
-        "traded_on": first.traded_at.astimezone(HONG_KONG).date().isoformat(),
+        "traded_on": first.traded_on.isoformat(),
         "settles_on": max(fill.settles_on for fill in fills).isoformat(),
         "asset": {"code": asset.code, "name": asset.name, "venue": first.venue},
         "price_currency": first.order.leg.currency,
@@ -64,11 +63,6 @@ def content(heading: Heading, client: Client, asset: Asset, fills: Sequence[Fill
         "fees_total": plain(_sum(fill.fees_total.amount for fill in fills)),
         "net": plain(_sum(fill.net.amount for fill in fills)),
     }
-
-
-def canonical(words: dict[str, Any]) -> str:
-    """Return the words as the text that is hashed: keys in order, no blanks, nothing escaped."""
-    return json.dumps(words, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def hash_of(data: bytes) -> str:

@@ -8,7 +8,6 @@ from datetime import date
 from django.db.models import Exists, OuterRef
 
 from ledger.core import clock
-from ledger.core.clock import HONG_KONG
 from ledger.core.events import SYSTEM, record_event
 from ledger.core.models import Event
 from margin.models import Broker, Client, ContractNote, Fill, Notice
@@ -46,14 +45,17 @@ def alerts(broker: Broker | None = None) -> list[Alert]:
         ContractNote.objects.filter(corrected_by__isnull=True, handover__isnull=True)
         .exclude(Exists(handed))
         .select_related("client", "asset", "broker")
+        .defer("content", "document")
     )
     if broker is not None:
         untold, ungiven = untold.filter(**{BROKER_PATH: broker}), ungiven.filter(broker=broker)
     found: dict[tuple[int, str, date], Alert] = {}
     for fill in untold.order_by("pk"):
         client, asset = fill.order.leg.sale.call.facility.client, fill.order.leg.asset.code
-        on = fill.traded_at.astimezone(HONG_KONG).date()
-        found.setdefault((client.pk, asset, on), Alert(client, asset, on, due_on(on), note=None, fill=fill))
+        key = client.pk, asset, fill.traded_on
+        if key not in found:
+            due = due_on(fill.traded_on)
+            found[key] = Alert(client, asset, fill.traded_on, due, note=None, fill=fill)
     given = [
         Alert(note.client, note.asset.code, note.traded_on, note.due_on, note=note, fill=None)
         for note in ungiven

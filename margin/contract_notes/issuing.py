@@ -17,6 +17,7 @@ from ledger.core.calendars import STATUTORY, get_calendar
 from ledger.core.clock import HONG_KONG
 from ledger.core.errors import Conflict, Invalid
 from ledger.core.events import SYSTEM, record_event
+from ledger.core.idempotency import body_hash, canonical
 from ledger.models import Asset
 from margin.models import (
     Broker,
@@ -25,12 +26,11 @@ from margin.models import (
     ContractNoteHandover,
     ContractNoteTrade,
     Fill,
-    MarginCall,
 )
 from margin.models.contract_note import CHANNEL_CHOICES
 from margin.notices.outbox import tell_sold
 
-from .content import Heading, canonical, content, hash_of
+from .content import Heading, content, hash_of
 from .paper import pdf
 
 DUE_BUSINESS_DAYS = 2
@@ -75,7 +75,7 @@ def issue_due(*, broker: Broker, actor: str = SYSTEM) -> int:
         for fill in untold
         for client in [fill.order.leg.sale.call.facility.client]
         for asset in [fill.order.leg.asset]
-        for on in [fill.traded_at.astimezone(HONG_KONG).date()]
+        for on in [fill.traded_on]
     }
     return sum(
         _issue(client, asset, on, actor=actor) is not None
@@ -127,11 +127,6 @@ def record_handover(*, note: ContractNote, channel: str, handed_on: date, actor:
     return made
 
 
-def reproduced(note: ContractNote) -> bytes:
-    """Make the paper of a note again from its words alone."""
-    return pdf(json.loads(note.content), note.language)
-
-
 @transaction.atomic
 def _issue(client: Client, asset: Asset, on: date, *, actor: str) -> ContractNote | None:
     Broker.objects.select_for_update(no_key=True).get(pk=client.broker_id)
@@ -172,15 +167,14 @@ def _make(
 
 def _keep(note: ContractNote, words: dict[str, Any], fills: Sequence[Fill], *, actor: str) -> ContractNote:
     note.content = canonical(words)
-    note.content_hash = hash_of(note.content.encode())
+    note.content_hash = body_hash(words)
     note.document = pdf(words, note.language)
     note.document_hash = hash_of(note.document)
     note.currency = words["currency"]
     for name in ("quantity", "gross", "fees_total", "net"):
         setattr(note, name, Decimal(words[name]))
     note.save(force_insert=True)
-    for fill in fills:
-        ContractNoteTrade.objects.create(note=note, fill=fill)
+    ContractNoteTrade.objects.bulk_create(ContractNoteTrade(note=note, fill=fill) for fill in fills)
     record_event(
         "margin.contract_note.corrected" if note.corrects_id else "margin.contract_note.issued",
         note,
@@ -191,10 +185,7 @@ def _keep(note: ContractNote, words: dict[str, Any], fills: Sequence[Fill], *, a
         content=note.content_hash,
         document=note.document_hash,
     )
-    call = MarginCall.objects.select_related("facility__client__broker").get(
-        pk=fills[-1].order.leg.sale.call_id
-    )
-    tell_sold(note, call)
+    tell_sold(note, fills[-1].order.leg.sale.call)
     return note
 
 

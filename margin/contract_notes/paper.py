@@ -24,7 +24,7 @@ CHARGE_WIDTHS: Final = (140, 40)
 
 
 def pdf(words: dict[str, Any], language: str) -> bytes:
-    """Return the note as PDF; the same words in the same language give the same bytes."""
+    """Return the note as PDF; in one release the same words in the same language give the same bytes."""
     with translation.override(language):
         title = [
             Cell(words["firm"]["name"], size=9, leading=12, colour=GREY),

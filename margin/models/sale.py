@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import date
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from ledger.core.clock import HONG_KONG
 from ledger.core.fields import ExactMoneyField, price_field, rate_field
 
 
@@ -227,3 +230,8 @@ class Fill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.venue} {self.execution_id}"
+
+    @property
+    def traded_on(self) -> date:
+        """The Hong Kong day of the trade."""
+        return self.traded_at.astimezone(HONG_KONG).date()

@@ -27,7 +27,8 @@ from .orders import awaits_split, earmark, lock_sale, work
 from .planning import make_plan
 from .slices import limit_price, refused_legs
 from .switch import stops_of
-from .venues.paper import BOARD_LOTS_PER_ORDER_MAX, is_open
+from .ticks import BOARD_LOTS_PER_ORDER_MAX
+from .venues import is_open
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,10 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from moneyed import Money
 
 from ledger.accounts import AccountKey
 from ledger.core import clock
 from ledger.core.calendars import SETTLEMENT, get_calendar
-from ledger.core.clock import HONG_KONG
 from ledger.core.errors import Conflict, Invalid
 from ledger.core.events import record_event
 from ledger.corporate_actions.splits import since_split
@@ -60,8 +58,9 @@ def instructions_of(broker: Broker) -> QuerySet[SettlementInstruction]:
 
 def lock_instruction(instruction_id: int) -> SettlementInstruction:
     """Lock the facility, then the instruction: the room's order. Its fill, asset, client and book come along."""
-    facility_ids = Facility.objects.filter(calls__sales__legs__orders__fills__instruction=instruction_id)
-    Facility.objects.select_for_update(of=("self",), no_key=True).get(pk__in=facility_ids.values("pk"))
+    Facility.objects.select_for_update(of=("self",), no_key=True).get(
+        calls__sales__legs__orders__fills__instruction=instruction_id
+    )
     return (
         SettlementInstruction.objects.select_for_update(of=("self",), no_key=True)
         .select_related("fill__order__leg__asset", f"{CLIENT_PATH}__broker__book")
@@ -81,16 +80,11 @@ def owed_key(instruction: SettlementInstruction) -> AccountKey:
     return AccountKey(Role.UNSETTLED_PAYABLE, asset.code, location=location)
 
 
-def traded_on(instruction: SettlementInstruction) -> date:
-    """The Hong Kong day of the trade."""
-    return instruction.fill.traded_at.astimezone(HONG_KONG).date()
-
-
 def outstanding(instruction: SettlementInstruction) -> Outstanding:
     """Return what has yet to be delivered and paid."""
     rest = instruction.quantity - instruction.settled_quantity
     book = client_of(instruction).broker.book
-    delivered = since_split(book, owed_key(instruction), rest, since=traded_on(instruction))
+    delivered = since_split(book, owed_key(instruction), rest, since=instruction.fill.traded_on)
     return Outstanding(rest, delivered, instruction.gross - instruction.settled_money)
 
 
@@ -106,11 +100,6 @@ def age_days(instruction: SettlementInstruction) -> int:
         return 0
     first = instruction.due_on + timedelta(days=1)
     return len(get_calendar(SETTLEMENT).open_days(first, clock.today()))
-
-
-def shown(instruction: SettlementInstruction, amount: Decimal) -> Money:
-    """An amount of an instruction with its currency."""
-    return Money(amount, instruction.currency)
 
 
 @transaction.atomic

@@ -97,4 +97,5 @@ def _repaid_late(facility: Facility) -> list[tuple[int, date, date]]:
     return [
         (-repaid.get(journal, 0), settled_on, until)
         for journal, settled_on, until in reports.values_list("journal", "settled_on", "interest_until")
+        if until is not None
     ]

@@ -168,9 +168,9 @@ def _contradiction(order: SaleOrder, report: OrderReport) -> str:
         if (fill.order_id, fill.quantity, fill.price) != (order.pk, execution.quantity, execution.price):
             return f"execution {fill.execution_id} was booked as another trade"
     booked = order.fills.exclude(execution_id__in=list(told)).values_list("quantity", flat=True)
-    executed = sum((execution.quantity for execution in told.values()), ZERO)
-    if sum(booked, executed) > order.quantity:
-        return f"{sum(booked, executed).normalize():f} executed of {order.quantity.normalize():f} ordered"
+    executed = sum(booked, report.executed)
+    if executed > order.quantity:
+        return f"{executed.normalize():f} executed of {order.quantity.normalize():f} ordered"
     if any(execution.quantity <= ZERO or execution.price <= ZERO for execution in told.values()):
         return "an execution of nothing, or for nothing"
     return ""

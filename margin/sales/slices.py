@@ -12,8 +12,7 @@ from ledger.core.decimals import floor_to
 from margin.models import ForcedSale, SaleOrder
 from margin.valuations import Assessment
 
-from .ticks import round_down_to_tick, sehk_spread_tables
-from .venues.paper import VIRTUAL_ASSET_TICK
+from .ticks import VIRTUAL_ASSET_TICK, round_down_to_tick, sehk_spread_tables
 
 # As long as the exchange's cooling-off (regulation 8.10): what it refuses for the moment it may take then.
 REFUSAL_PAUSE: Final = timedelta(minutes=5)

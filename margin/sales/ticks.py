@@ -1,4 +1,4 @@
-"""Tick sizes of the exchange: dated spread tables, and a limit price that the exchange will take.
+"""What venues take: the exchange's dated spread tables and its largest order, and a limit price that fits.
 
 Source: `reference/regulation.md` 8.11. The bands before August 2025 are from general knowledge; the changes
 of phase 1 (4 August 2025) are the exchange's own; the date of phase 2 was not published when the reference
@@ -19,6 +19,9 @@ from ledger.core.decimals import exact, floor_to
 Bands = tuple[tuple[Decimal, Decimal], ...]
 
 PHASE_1_FROM: Final = date(2025, 8, 4)
+VIRTUAL_ASSET_TICK: Final = Decimal("0.01")
+# Regulation 8.9: the exchange takes at most 3,000 board lots in one order.
+BOARD_LOTS_PER_ORDER_MAX: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True)

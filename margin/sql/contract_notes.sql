@@ -31,7 +31,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- A note tells of trades of its own client, day and asset, and they come with it.
+-- A note tells of trades of its own client, day and asset.
 CREATE FUNCTION margin_contractnotetrade_fits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (

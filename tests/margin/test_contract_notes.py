@@ -21,7 +21,8 @@ from margin import tasks
 from margin.calls import advance_due
 from margin.contract_notes.content import hash_of
 from margin.contract_notes.deadlines import alerts
-from margin.contract_notes.issuing import correct_note, issue_due, record_handover, reproduced
+from margin.contract_notes.issuing import correct_note, issue_due, record_handover
+from margin.contract_notes.paper import pdf
 from margin.models import Client, ContractNote, Fill, Notice
 from margin.notices.outbox import filled, sold_figures
 from margin.notices.texts import DEFAULTS
@@ -94,7 +95,7 @@ def test_a_note_says_what_the_rules_ask_from_the_fill_record(sold):
 def test_the_paper_comes_out_the_same_whenever_and_for_whomever_it_is_made_again(sold):
     note = issued(sold)
     with at("2027-01-05 12:00"), translation.override("en"):
-        again = reproduced(note)
+        again = pdf(json.loads(note.content), note.language)
     assert again == bytes(note.document)
     assert hash_of(again) == note.document_hash
     assert note.content_hash == hash_of(note.content.encode())

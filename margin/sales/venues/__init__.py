@@ -17,6 +17,9 @@ from typing import Protocol, cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from collateral.models import Instrument
+from ledger.core import clock
+from ledger.core.calendars import ALWAYS, EXCHANGE, get_calendar
 from ledger.core.decimals import ZERO
 
 PAPER = "margin.sales.venues.paper.PaperVenue"
@@ -124,6 +127,12 @@ class Venue(Protocol):
 
         A venue that answers later reports the order as it stands; it is then asked again.
         """
+
+
+def is_open(venue_code: str) -> bool:
+    """Say whether a venue is in session now: the exchange by its calendar, virtual assets always."""
+    calendar = get_calendar(EXCHANGE if venue_code == Instrument.Venue.SEHK else ALWAYS)
+    return calendar.is_in_session(clock.now())
 
 
 def venue_for(code: str) -> Venue:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -100,11 +101,9 @@ class CcxtVenue:
         sent = self._sent(client_order_id)
         if sent is None:
             return None
-        try:
+        # Refused, it is over already or on its way: what the venue says of it now tells which.
+        with suppress(_NotFound, _Refused):
             self._call("cancel_order", "", sent.symbol, {"clientOrderId": sent.venue_order_id})
-        except (_NotFound, _Refused):
-            # It is over already, or on its way: what the venue says of it now tells which.
-            return self._report(sent)
         return self._report(sent)
 
     # --- what was sent

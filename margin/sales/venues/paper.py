@@ -10,7 +10,6 @@ a sale that meets them can be told again.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -18,12 +17,16 @@ from django.db import transaction
 from collateral.models import Instrument
 from collateral.prices import PriceState, latest_prices
 from ledger.core import clock
-from ledger.core.calendars import ALWAYS, EXCHANGE, get_calendar
 from ledger.core.decimals import ZERO, floor_to
 from margin.models import PaperExecution, PaperOrder
-from margin.sales.ticks import round_down_to_tick, sehk_spread_tables
+from margin.sales.ticks import (
+    BOARD_LOTS_PER_ORDER_MAX,
+    VIRTUAL_ASSET_TICK,
+    round_down_to_tick,
+    sehk_spread_tables,
+)
 
-from . import Execution, Order, OrderReport, OrderState, Reason, VenueUnavailable
+from . import Execution, Order, OrderReport, OrderState, Reason, VenueUnavailable, is_open
 
 LOST_REPLY, PART_FILL, LATE_REPORT, DUPLICATE, REJECT = (
     "lost_reply",
@@ -32,15 +35,6 @@ LOST_REPLY, PART_FILL, LATE_REPORT, DUPLICATE, REJECT = (
     "duplicate",
     "reject",
 )
-VIRTUAL_ASSET_TICK: Final = Decimal("0.01")
-# Regulation 8.9: the exchange takes at most 3,000 board lots in one order.
-BOARD_LOTS_PER_ORDER_MAX: Final = 3_000
-
-
-def is_open(venue_code: str) -> bool:
-    """Say whether the venue is in session now: the exchange by its calendar, virtual assets always."""
-    calendar = get_calendar(EXCHANGE if venue_code == Instrument.Venue.SEHK else ALWAYS)
-    return calendar.is_in_session(clock.now())
 
 
 class PaperVenue:

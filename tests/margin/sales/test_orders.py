@@ -223,7 +223,7 @@ def test_an_adapter_that_breaks_holds_up_no_other_sale(world, venue):
     assert SaleOrder.objects.filter(status="sent").count() == 2
 
 
-def test_two_firms_whose_clients_bear_one_number_have_orders_of_their_own(world, venue):
+def test_an_order_is_named_by_its_firm_so_that_another_firms_client_may_bear_the_same_number(world, venue):
     with at("2026-03-25 15:00"):
         venue.answers = [None, VenueUnavailable]
         advance_sales(broker=world.broker)
