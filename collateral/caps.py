@@ -9,12 +9,14 @@ nothing. Values go in, values come out: no database, no Django.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from ledger.core.decimals import CONTEXT, round_down
+
+from .valuation import Holding
 
 NO_MONEY: Final = Decimal("0.00")
 
@@ -113,6 +115,20 @@ def ceilings(
                 if amount < worth.margin_value:
                     found.append(Ceiling(cap.ref, code, base, scope_value, limit, amount))
     return tuple(found)
+
+
+def under_ceilings(holdings: Iterable[Holding], bound: Iterable[Ceiling]) -> list[Holding]:
+    """Put on each holding the lowest ceiling that binds on it, the earlier row where two are equal."""
+    lowest: dict[str, Ceiling] = {}
+    for ceiling in bound:
+        if ceiling.code not in lowest or ceiling.amount < lowest[ceiling.code].amount:
+            lowest[ceiling.code] = ceiling
+    return [
+        replace(holding, ceiling=lowest[holding.code].amount, ceiling_ref=lowest[holding.code].ref)
+        if holding.code in lowest
+        else holding
+        for holding in holdings
+    ]
 
 
 def add_up(accounts: Iterable[Mapping[str, Worth]]) -> dict[str, Worth]:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, TextIO
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -136,12 +137,15 @@ def propose_eligibility(
         reason=reason,
     )
     check_proposal(proposal)
-    same = _same_key(proposal).filter(
-        approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, is_accepted=is_accepted
-    )
-    if same.exists():
-        raise Conflict(_("The same proposal already waits for its checker."), code="already_proposed")
-    return approvals.propose(proposal, maker=maker, topic=f"{TOPIC}.proposed")
+    with transaction.atomic():
+        # Two uploads of one file at once would otherwise both find nothing waiting.
+        Asset.objects.select_for_update(no_key=True).get(pk=pledged.pk)
+        same = _same_key(proposal).filter(
+            approval=FourEyes.Approval.PROPOSED, valid_from=valid_from, is_accepted=is_accepted
+        )
+        if same.exists():
+            raise Conflict(_("The same proposal already waits for its checker."), code="already_proposed")
+        return approvals.propose(proposal, maker=maker, topic=f"{TOPIC}.proposed")
 
 
 def check_proposal(proposal: Eligibility) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from collateral.capital import CapitalView, capital_view, deductions_on
-from collateral.caps import Ceiling, limit_of, part_of
+from collateral.caps import Ceiling, limit_of, part_of, under_ceilings
 from collateral.models import TermSheetLine
 from collateral.terms import NO_MARGIN, PLAIN, kept_terms, under_terms
 from collateral.tiers import kernel_tiers
@@ -21,7 +21,7 @@ from ledger.core.clock import HONG_KONG
 
 from .caps import kernel_cap
 from .models import Valuation, ValuationCap, ValuationLine
-from .valuations import debts_of, under_ceilings
+from .valuations import debts_of
 
 ONE = Decimal(1)
 

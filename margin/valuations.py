@@ -6,7 +6,7 @@ complete or says that it is not: an interrupted run is taken up again by whoever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from collateral.caps import Ceiling, Scope, Worth, add_up, ceilings
+from collateral.caps import Ceiling, Scope, Worth, add_up, ceilings, under_ceilings
 from collateral.haircuts import haircuts_on
 from collateral.models import LendingHaircut, Product
 from collateral.prices import PriceState
@@ -297,20 +297,6 @@ def _assess(
         ),
         ceilings=tuple(bound),
     )
-
-
-def under_ceilings(holdings: Iterable[Holding], bound: Sequence[Ceiling]) -> list[Holding]:
-    """Put on each holding the lowest ceiling that binds on it, the earlier row where two are equal."""
-    lowest: dict[str, Ceiling] = {}
-    for ceiling in bound:
-        if ceiling.code not in lowest or ceiling.amount < lowest[ceiling.code].amount:
-            lowest[ceiling.code] = ceiling
-    return [
-        replace(holding, ceiling=lowest[holding.code].amount, ceiling_ref=lowest[holding.code].ref)
-        if holding.code in lowest
-        else holding
-        for holding in holdings
-    ]
 
 
 def _within_caps(

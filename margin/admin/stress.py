@@ -49,6 +49,7 @@ class ScenarioForm(forms.ModelForm):
 class ScenarioInline(ProposedInline):
     model = StressScenario
     form = ScenarioForm
+    max_num = sets.SCENARIOS_MAX
     verbose_name_plural = _(
         "Scenarios, as fractions: -0.20 is a fall of 20%; a row without a code is left out"
     )
@@ -64,6 +65,9 @@ class ScenarioInline(ProposedInline):
         "currency",
         "currency_change",
     )
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, **kwargs, validate_max=True)
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else len(sets.SUGGESTED)

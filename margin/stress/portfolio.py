@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Final
 
-from collateral.caps import Cap, Ceiling, Scope, Worth, add_up, ceilings
+from collateral.caps import Cap, Ceiling, Scope, Worth, add_up, ceilings, under_ceilings
 from collateral.valuation import AccountValue, Debt, Holding, value_account, value_holding
 from ledger.core.decimals import CONTEXT, ZERO
 
@@ -72,10 +72,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """The accounts of a firm and the caps in force."""
+    """Accounts of a firm and the caps in force; `beside` are those that only count towards caps of group and firm."""
 
     accounts: Sequence[Account]
     caps: tuple[Cap, ...] = ()
+    beside: Sequence[Account] = ()
 
     def under(self, scenario: Scenario) -> list[AccountValue]:
         """Return the value of each account under a scenario, in their order.
@@ -112,33 +113,23 @@ class Portfolio:
         """Return the caps that bind on each account under a scenario."""
         if not self.caps:
             return [()] * len(self.accounts)
-        worths = [worths_of(account, scenario) for account in self.accounts]
+        everyone = (*self.accounts, *self.beside)
+        worths = [worths_of(account, scenario) for account in everyone]
         groups: dict[int, list[Mapping[str, Worth]]] = {}
-        for account, own in zip(self.accounts, worths, strict=True):
+        for account, own in zip(everyone, worths, strict=True):
             if account.group is not None:
                 groups.setdefault(account.group, []).append(own)
         together = {group: add_up(members) for group, members in groups.items()}
         firm = add_up(worths) if any(cap.scope == Scope.FIRM for cap in self.caps) else {}
         return [
             ceilings(own, {Scope.FIRM: firm, Scope.GROUP: together.get(account.group or 0, own)}, self.caps)
-            for account, own in zip(self.accounts, worths, strict=True)
+            for account, own in zip(self.accounts, worths, strict=False)
         ]
 
 
 def value_under(account: Account, scenario: Scenario, bound: Iterable[Ceiling] = ()) -> AccountValue:
     """Value one account under a scenario, held to the ceilings that bind on it."""
-    lowest: dict[str, Ceiling] = {}
-    for ceiling in bound:
-        if ceiling.code not in lowest or ceiling.amount < lowest[ceiling.code].amount:
-            lowest[ceiling.code] = ceiling
-    holdings = [pledge.under(scenario) for pledge in account.pledges]
-    if lowest:
-        holdings = [
-            replace(held, ceiling=lowest[held.code].amount, ceiling_ref=lowest[held.code].ref)
-            if held.code in lowest
-            else held
-            for held in holdings
-        ]
+    holdings = under_ceilings((pledge.under(scenario) for pledge in account.pledges), bound)
     return value_account(
         holdings, account.owed(scenario), cash=account.cash, credit_limit=account.credit_limit
     )

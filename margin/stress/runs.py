@@ -122,17 +122,23 @@ def run_monthly(*, broker: Broker) -> StressRun | None:
 
 
 def firm_at(broker: Broker, moment: datetime) -> Firm:
-    """Read the borrowing accounts of a firm and value them as they stand."""
+    """Read the borrowing accounts of a firm and value them as they stand; the others count towards its caps."""
     facilities = list(
         Facility.objects.filter(client__broker=broker, closed_on__isnull=True)
         .select_related("client__broker__book")
         .order_by("pk")
     )
     found = before_caps(broker, facilities, at=moment)
-    owing = [each for each in found if any(line.value for line in each.value.debts)]
-    portfolio = Portfolio([account_of(each) for each in owing], owing[0].market.caps if owing else ())
-    assets = owing[0].market.assets if owing else {}
-    return Firm(portfolio, policy_on(broker, moment), assets, portfolio.under(AT_REST))
+    if not found:
+        return Firm(Portfolio(()), policy_on(broker, moment))
+    owing: list[Account] = []
+    beside: list[Account] = []
+    for each in found:
+        owes = any(line.value for line in each.value.debts)
+        (owing if owes else beside).append(account_of(each))
+    market = found[0].market
+    portfolio = Portfolio(owing, market.caps, beside)
+    return Firm(portfolio, found[0].policy, market.assets, portfolio.under(AT_REST))
 
 
 def names_to_zero(firm: Firm) -> Iterator[NameLoss]:

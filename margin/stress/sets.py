@@ -100,11 +100,11 @@ def propose_set(
     return proposed
 
 
-def add_scenario(row: StressScenario, *, prefix: str = "scenarios.") -> StressScenario:
+def add_scenario(row: StressScenario) -> StressScenario:
     """Write a scenario of a set that is still proposed; refusals as :func:`propose_set`."""
     row.named = " ".join(row.named.split())
-    check_assets(row, prefix=prefix)
-    check_row(row, prefix=prefix)
+    check_assets(row, prefix="scenarios.")
+    check_row(row, prefix="scenarios.")
     row.save(force_insert=True)
     return row
 

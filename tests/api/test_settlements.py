@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ledger.accounts import AccountKey
+from ledger.balances import holding
 from ledger.models import Role
-from margin.models import Client, SettlementReport
+from margin.models import SettlementReport
 from margin.sales.settlement import settle_due
 from tests.builders import D, World, at
 from tests.margin.sales.test_forced_sale import ho_called_at_90, released
@@ -69,5 +71,4 @@ def test_a_trade_settles_in_parts_that_are_told_once(db):
     assert f"{done['reference']},C002,00005,settled" in file
     assert SettlementReport.objects.count() == 3
     assert D(done["reports"][0]["net"]) < D("36000.00")
-    assert Role.SETTLEMENT_COST in {a.role for a in world.broker.book.account_set.all()}
-    assert Client.objects.count() == 1
+    assert holding(world.broker.book, AccountKey(Role.SETTLEMENT_COST, "HKD")) == D("50.00")

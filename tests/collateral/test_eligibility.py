@@ -202,21 +202,29 @@ def test_no_door_admits_what_the_rules_forbid(door: Callable[..., str], hsbc: In
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "wall"),
     [
-        "UPDATE collateral_eligibility SET approval = 'approved', checker_id = maker_id, checked_at = now()",
-        "UPDATE collateral_eligibility SET is_accepted = true",
-        "UPDATE collateral_eligibility SET approval = 'approved', is_accepted = true, checker_id = {lee},"
-        " checked_at = now()",
-        "DELETE FROM collateral_eligibility",
-        "TRUNCATE collateral_eligibility CASCADE",
+        (
+            "UPDATE collateral_eligibility SET approval = 'approved', checker_id = maker_id, checked_at = now()",
+            "maker",
+        ),
+        ("UPDATE collateral_eligibility SET is_accepted = true", "decided once"),
+        (
+            "UPDATE collateral_eligibility SET approval = 'approved', is_accepted = true, checker_id = {lee},"
+            " checked_at = now()",
+            "decided once",
+        ),
+        ("DELETE FROM collateral_eligibility", "append-only"),
+        ("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE collateral_eligibility CASCADE", "append-only"),
     ],
     ids=["self-approval", "another answer", "approved otherwise", "delete", "truncate"],
 )
-def test_raw_sql_decides_nothing_alone(hsbc: Instrument, wong: User, lee: User, statement: str) -> None:
+def test_raw_sql_decides_nothing_alone(
+    hsbc: Instrument, wong: User, lee: User, statement: str, wall: str
+) -> None:
     with at(TODAY):
         row = propose_eligibility(asset="00005", is_accepted=False, valid_from=date(2026, 3, 10), maker=wong)
-    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+    with pytest.raises(DatabaseError, match=wall), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement.format(lee=lee.pk))
     row.refresh_from_db()
     assert (row.approval, row.is_accepted) == ("proposed", False)
@@ -256,7 +264,9 @@ def test_a_file_becomes_proposals_line_by_line(hsbc: Instrument, wong: User) -> 
     ]
 
 
-def test_a_person_decides_at_the_screen_and_over_the_api(hsbc: Instrument, wong: User, lee: User) -> None:
+def test_a_person_looks_at_the_screen_and_decides_over_the_api(
+    hsbc: Instrument, wong: User, lee: User
+) -> None:
     operator = User.objects.create_superuser("ho")
     browser = Client()
     browser.force_login(operator)

@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collateral.caps import Cap, Measure, Scope, Worth, add_up, ceilings
+from collateral.caps import Cap, Measure, Scope, Worth, add_up, ceilings, under_ceilings
 from collateral.valuation import Holding
 from ledger import audit
 from ledger.core.errors import Conflict, Forbidden, Invalid
@@ -19,7 +19,7 @@ from margin.explain import explain, replay
 from margin.groups import open_group, set_group
 from margin.models import Client, ClientGroup, CollateralCap, ValuationCap
 from margin.sales.planner import plan_sale
-from margin.valuations import assess, run_valuation, under_ceilings
+from margin.valuations import assess, run_valuation
 from tests.api.conftest import peak_brokerage, signed_in
 from tests.builders import D, World, at, user, v01
 from tests.ledger.books import without_law

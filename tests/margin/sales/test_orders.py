@@ -66,7 +66,7 @@ def venue(settings):
 
 @pytest.fixture
 def world():
-    """Ms Ho's call on her 8,000 HSBC is overdue at 90.00 on 25 March, and 6,800 of them are released for sale."""
+    """Ms Ho's call on her 8,000 HSBC is overdue at 90.00 on 25 March, and what cures her is released for sale."""
     world = harbour(policy={"target_utilisation": D("0.95")})
     with at("2026-03-23 16:30"):
         world.price("00005", "100.00", "2026-03-23 16:08")
@@ -206,7 +206,7 @@ def test_an_execution_that_changes_its_terms_is_told_and_the_booked_one_stands(w
     assert told.reason == "execution X1 was booked as another trade"
 
 
-def test_an_adapter_that_breaks_holds_up_no_other_sale(world, venue):
+def test_an_adapter_that_breaks_is_tried_for_each_sale_all_the_same(world, venue):
     with at("2026-03-25 15:00"):
         chu = world.client("C003", "Chu Wai")
         world.price("00005", "100.00", "2026-03-25 14:59:01")

@@ -57,7 +57,7 @@ def test_a_fault_of_the_venue_ends_in_the_books_of_a_sale_without_one(settings, 
     fills = list(Fill.objects.order_by("pk").values_list("quantity", flat=True))
     assert fills == list(PaperExecution.objects.order_by("pk").values_list("quantity", flat=True))
     assert len(fills) == (2 if fault == "part_fill" else 1)
-    # Two trades are two roundings: the venue's fee of each is rounded on its own.
+    # Two trades are two roundings: half of 246,400.78944 is 123,200.39 gross each time; the fees are 492.80 either way.
     net = D("245907.98") if fault == "part_fill" else D("245907.99")
     assert sum(fill.net.amount for fill in Fill.objects.all()) == net
     book = world.broker.book

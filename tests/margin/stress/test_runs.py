@@ -17,6 +17,7 @@ from margin.stress import runs
 from margin.stress.breakeven import Edge
 from margin.stress.prices import break_even_of
 from margin.stress.runs import run_stress
+from margin.valuations import run_valuation
 from tests.builders import D, at, user
 from tests.ledger.books import sql, without_law
 
@@ -137,7 +138,7 @@ def test_a_month_is_run_once_however_often_the_clock_comes_round(firm):
     assert {run.scenario_set for run in StressRun.objects.all()} == {chosen}
 
 
-def test_two_workers_that_run_the_same_month_leave_one_run(firm, monkeypatch):
+def test_a_month_that_another_worker_ran_meanwhile_is_not_run_again(firm, monkeypatch):
     world, _chosen = firm
     found = runs._of_month
     with at(EVENING):
@@ -181,6 +182,30 @@ def test_caps_of_the_firm_are_held_against_the_shocked_prices(firm):
     of_chan = run.results.get(scenario__code="v20", facility=chan())
     assert of_chan.margin_value == D("1051992.00") - D("344400.00") + D("228571.42")
     assert audit.run().findings == ()
+
+
+def test_the_firm_as_it_stands_is_the_firm_as_it_was_valued(firm):
+    """Ms Lam owes nothing, and her 2,000 Tencent take their part of what the firm's cap lets count."""
+    world, _chosen = firm
+    with at("2026-04-02 16:29"):
+        world.pledge(Facility.objects.get(client__number="C003"), s00700="2000")
+        cap = propose_cap(
+            broker=world.broker,
+            scope="firm",
+            measure="amount",
+            asset="00700",
+            amount="400000.00",
+            valid_from=date(2026, 4, 2),
+            maker=user("wong"),
+        )
+        approve_cap(cap, checker=user("lee"))
+    with at(EVENING):
+        valued = run_valuation(broker=world.broker).valuations.get(facility=chan())
+        stressed = run_stress(broker=world.broker).results.get(scenario=None, facility=chan())
+
+    # Uncapped 430,500.00 of the firm's 1,470,875.00 of Tencent: she counts 117,073.17 of the 400,000.00.
+    assert valued.margin_value == D("1426140.00") - D("430500.00") + D("117073.17")
+    assert stressed.margin_value == valued.margin_value
 
 
 def test_what_a_stress_test_found_stays_or_the_audit_finds_what_changed(firm):
