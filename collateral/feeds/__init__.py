@@ -1,7 +1,7 @@
 """Where prices come from by themselves: a file over HTTP for exchange prices, trading venues for BTC and ETH.
 
 A source is polled and answers with offers, exact decimal text with the source's own time; it writes nothing.
-What becomes of an offer is decided in `polling`: where the price policy asks for several sources, their fresh
+What becomes of an offer is decided in `taking`: where the price policy asks for several sources, their fresh
 bids are brought to one price by `agreement`; where one is enough, each source's bid counts as its own.
 Sources are named in the settings (`LOMBARD_PRICE_FEEDS`); without any, nothing goes over the network.
 """

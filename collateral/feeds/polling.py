@@ -61,7 +61,8 @@ def due_feeds() -> list[str]:
 def poll_feed(code: str, *, actor: str = SYSTEM) -> Poll | None:
     """Poll one feed when it is due; None when it is not, is paused, unknown, or somebody else polls it.
 
-    A source that fails is recorded with its error and asked again after twice the time, at most two minutes.
+    A source that fails is recorded with its error and asked again after twice the time, at most two minutes
+    or its own interval.
     """
     configuration = configured_feeds().get(code)
     claimed = _claim(code) if configuration else None

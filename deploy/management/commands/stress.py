@@ -45,7 +45,9 @@ class Command(BaseCommand):
             brokers = [broker for broker in brokers if broker.code == options["firm"]]
         if not brokers:
             raise CommandError("There is no such firm." if options["firm"] else "There is no firm yet.")
-        moment = options["at"].replace(tzinfo=clock.HONG_KONG) if options["at"] else clock.now()
+        moment = options["at"] or clock.now()
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=clock.HONG_KONG)
         try:
             with clock.override(moment):
                 if options["client"]:

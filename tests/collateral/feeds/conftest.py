@@ -12,7 +12,7 @@ from collateral.feeds import polling
 from collateral.feeds.ccxt_client import open_venue
 from tests.answers import Answers, serve
 
-from .sources import RECORDED, VENUES, judge
+from .sources import SAMPLES, VENUES, judge
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def venues(answers: Answers, settings: Any, wong: User, lee: User) -> Answers:
         name: {"kind": "ccxt", "venue": name, "symbols": {"BTC": "BTC/USD"}, "url": answers.url}
         for name in VENUES
     }
-    answers.give("/api/v1/exchangeInfo", (RECORDED / "hashkey_info.json").read_text())
-    answers.give("/0/public/AssetPairs", (RECORDED / "kraken_pairs.json").read_text())
-    answers.give("/api/v5/public/instruments", (RECORDED / "okx_instruments.json").read_text())
+    answers.give("/api/v1/exchangeInfo", (SAMPLES / "hashkey_info.json").read_text())
+    answers.give("/0/public/AssetPairs", (SAMPLES / "kraken_pairs.json").read_text())
+    answers.give("/api/v5/public/instruments", (SAMPLES / "okx_instruments.json").read_text())
     judge(wong, lee, sources_min=2, outlier_limit="0.02")
     return answers

@@ -13,7 +13,7 @@ from collateral.price_policies import approve_price_policy, propose_price_policy
 from tests.answers import Answers
 from tests.collateral.market import at, hkt
 
-RECORDED = Path(__file__).parents[1] / "recorded"
+SAMPLES = Path(__file__).parents[1] / "venue_samples"
 VENUES = ("hashkey", "okx", "kraken")
 MILLISECONDS = 1000
 
@@ -33,7 +33,7 @@ def judge(maker: User, checker: User, **terms: Any) -> None:
 
 
 def quote(answers: Answers, venue: str, bid: str, ask: str, when: str) -> None:
-    """Let a venue show its best bid and ask, in the words it was recorded with."""
+    """Let a venue show its best bid and ask, in the form its documentation gives."""
     seen = int(hkt(when).timestamp() * MILLISECONDS)
     match venue:
         case "hashkey":

@@ -29,7 +29,7 @@ from tests.ledger.books import sql
 
 pytestmark = pytest.mark.django_db
 
-RECORDED = Path(__file__).parents[2] / "collateral" / "recorded"
+SAMPLES = Path(__file__).parents[2] / "collateral" / "venue_samples"
 ORDER = Order("FS-C001-1-1-1-1", "BTC", D("0.712345678"), D("69300.001"))
 NOON = "2026-04-08 15:00"
 TRADED_AT = 1775631600000
@@ -46,7 +46,7 @@ class HashKey:
     refusal: Answer | None = None
 
     def open(self) -> None:
-        self.answers.give("/api/v1/exchangeInfo", (RECORDED / "hashkey_info.json").read_text())
+        self.answers.give("/api/v1/exchangeInfo", (SAMPLES / "hashkey_info.json").read_text())
         self.answers.give("/api/v1/spot/order", self.create, method="POST")
         self.answers.give("/api/v1/spot/order", self.find)
         self.answers.give("/api/v1/spot/order", self.take_off, method="DELETE")
@@ -310,7 +310,7 @@ def test_what_the_venue_could_not_take_is_not_sent(hashkey: HashKey, order: Orde
 
 def test_okx_finds_its_orders_by_our_id_too(answers: Answers, settings: Any) -> None:
     use(settings, answers, "okx")
-    answers.give("/api/v5/public/instruments", (RECORDED / "okx_instruments.json").read_text())
+    answers.give("/api/v5/public/instruments", (SAMPLES / "okx_instruments.json").read_text())
     ours = adapter.venue_order_id("vatp", ORDER.client_order_id)
     answers.give(
         "/api/v5/trade/batch-orders",
