@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from ledger.core import clock
@@ -70,7 +71,9 @@ def tell_late(*, broker: Broker, actor: str = SYSTEM) -> int:
     return sum(_tell(alert, broker, actor) for alert in alerts(broker) if alert.is_late)
 
 
+@transaction.atomic
 def _tell(alert: Alert, broker: Broker, actor: str) -> int:
+    Broker.objects.select_for_update(no_key=True).get(pk=broker.pk)
     subject = alert.note or alert.fill
     assert subject is not None  # noqa: S101  an alert is of the one or the other
     label = subject._meta.label_lower

@@ -20,7 +20,7 @@ from ledger.core.models import Event
 from margin import tasks
 from margin.calls import advance_due
 from margin.contract_notes.content import hash_of
-from margin.contract_notes.deadlines import alerts
+from margin.contract_notes.deadlines import alerts, tell_late
 from margin.contract_notes.issuing import correct_note, issue_due, record_handover
 from margin.contract_notes.paper import pdf
 from margin.models import Client, ContractNote, Fill, Notice
@@ -189,6 +189,17 @@ def test_what_is_not_issued_or_not_given_in_time_is_told_once(sold):
         for _time in range(2):
             record_handover(note=note, channel="post", handed_on=date(2026, 3, 28), actor="wong")
         assert alerts(sold.broker) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_clock_tells_of_late_notes_is_committed_by_itself(sold):
+    """Outside a test a job has no transaction but its own."""
+    with at("2026-03-28 00:10"):
+        assert [tell_late(broker=sold.broker), tell_late(broker=sold.broker)] == [1, 0]
+        tasks.issue_contract_notes()
+        tasks.issue_contract_notes()
+    told = Event.objects.filter(topic="margin.contract_note.late").order_by("pk")
+    assert [event.reason for event in told] == ["not_issued", "not_given"]
 
 
 COPY = (
